@@ -27,6 +27,14 @@ class Parser(argparse.ArgumentParser):
             **kwargs,
         )
 
+    def flag(self, name, metavar, kind, default, meaning):
+        """Adds --`name`; `kind` is a function of its text, such as `whole_number(1)`."""
+        self.add_argument(f"--{name}", metavar=metavar, type=kind, default=default, help=meaning)
+
+    def switch(self, name, meaning):
+        """Adds --`name`, which is off unless it is given."""
+        self.add_argument(f"--{name}", action="store_true", help=meaning)
+
     def error(self, message):
         """Prints one line, with the flag that was probably meant, and exits with status 2."""
         prefix = "unrecognized arguments: "
@@ -42,10 +50,10 @@ class Parser(argparse.ArgumentParser):
 
 class _OneLineAFlag(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog):
-        super().__init__(prog, max_help_position=34, width=160)
+        super().__init__(prog, max_help_position=36, width=160)
 
     def _get_help_string(self, action):
-        if action.default in (None, argparse.SUPPRESS, False) or "default" in action.help:
+        if action.nargs == 0 or action.default is None or "default" in action.help:
             return action.help
         return f"{action.help} (default %(default)s)"
 
@@ -63,6 +71,17 @@ def whole_number(least=0):
                 f"expected a whole number of at least {least}, got {text!r}"
             )
         return value
+
+    return parse
+
+
+def one_of(names):
+    """A flag's type: one of `names`."""
+
+    def parse(text):
+        if text not in names:
+            raise argparse.ArgumentTypeError(f"expected one of {', '.join(names)}, got {text!r}")
+        return text
 
     return parse
 

@@ -108,7 +108,7 @@ with without_start_up_chatter():
     tf.logging.set_verbosity(_verbosity)
 
 # The same, said by tf-keras at each layer.
-warnings.filterwarnings("ignore", message="`layer.apply` is deprecated")
+warnings.filterwarnings("ignore", message=r"`(layer\.apply|tf\.layers\.\w+)` is deprecated")
 tf.disable_eager_execution()
 # tf-slim keeps variables in sets; hashing one is slow while `==` compares values, and the graph of
 # Inception-ResNet-V2 takes twice as long to build.
