@@ -1,0 +1,1 @@
+"""What an evaluation found: predictions, their metrics, and plots of both, from numpy arrays."""

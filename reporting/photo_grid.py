@@ -1,0 +1,35 @@
+"""A page of photos with a name above each, for a look at what the network is shown."""
+
+import io
+import math
+
+from reporting.style import TEXT_SIZE, fit, new_figure, style
+
+SIDE = 1.5  # inches
+
+
+def photo_grid(photos, names, title, subtitle):
+    """Draws photos in a grid that is about as wide as high.
+
+    Args:
+      photos: uint8 [n, height, width, 3], n at least 1.
+      names: n strings.
+      title: what is shown, in a few words.
+      subtitle: one line about it.
+
+    Returns:
+      The bytes of a PNG.
+    """
+    columns = math.ceil(math.sqrt(len(photos)))
+    rows = math.ceil(len(photos) / columns)
+    with style():
+        body = new_figure(columns * SIDE, 0.8 + rows * (SIDE + 0.25), title, subtitle)
+        grid = body.subplots(rows, columns, squeeze=False).flatten()
+        for axes in grid:
+            axes.set_axis_off()
+        for axes, photo, name in zip(grid, photos, names):
+            axes.imshow(photo)
+            axes.set_title(fit(name, SIDE - 0.3), size=TEXT_SIZE)
+        png = io.BytesIO()
+        body.figure.savefig(png, format="png")
+    return png.getvalue()
