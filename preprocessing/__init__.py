@@ -1,0 +1,1 @@
+"""JPEG bytes -> the numbers a network was trained on: one module a scheme, one table of them."""

@@ -1,0 +1,315 @@
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bad_input import BadInput
+from preprocessing import factory, inception, vgg
+from slim_on_tf2 import tf
+
+GOLDEN = json.loads((Path(__file__).parent / "golden" / "preprocessing.json").read_text())
+SCHEMES = {"inception": inception, "vgg": vgg}
+SIZES = [(375, 500), (90, 400), (401, 33), (128, 128), (37, 41)]
+
+
+def picture(height, width, channels=3, seed=0):
+    """The rule behind golden/preprocessing.json: waves with noise."""
+    rng = np.random.RandomState(seed)
+    y, x = np.mgrid[0:height, 0:width]
+    waves = [
+        127 + 127 * np.sin(x / (9.0 + 3 * i) + i) * np.cos(y / (11.0 + 2 * i))
+        for i in range(channels)
+    ]
+    noise = rng.normal(0, 8, (height, width, channels))
+    return np.clip(np.stack(waves, -1) + noise, 0, 255).astype(np.uint8)
+
+
+def jpeg(pixels):
+    file = io.BytesIO()
+    # Without chroma subsampling, so that a window's border decodes as it does inside the photo.
+    Image.fromarray(pixels).save(file, "JPEG", quality=95, subsampling=0)
+    return file.getvalue()
+
+
+def gradient(height, width):
+    """A picture whose red is the column and whose green is the row."""
+    y, x = np.mgrid[0:height, 0:width]
+    return np.stack([x * 255 // width, y * 255 // height, 0 * x + 128], -1).astype(np.uint8)
+
+
+def value(tensor):
+    with tf.Session() as session:
+        return session.run(tensor)
+
+
+def for_seeds(function, count):
+    """`function` of the seeds [0, 5] to [count - 1, 5], stacked."""
+    dataset = tf.data.Dataset.range(count).map(lambda i: function(tf.stack([i, 5]))).batch(count)
+    return value(tf.data.make_one_shot_iterator(dataset).get_next())
+
+
+@pytest.mark.parametrize("case", GOLDEN)
+def test_evaluation_matches_the_golden_figures(case):
+    name, size, _, photo = case.split()
+    height, width = map(int, photo.split("x"))
+    golden = GOLDEN[case]
+    image = SCHEMES[name].preprocess_for_eval(picture(height, width), int(size), int(size))
+    assert image.shape.as_list() == golden["shape"]
+    image = value(image)
+    for statistic in ("mean", "std", "min", "max"):
+        np.testing.assert_allclose(getattr(image, statistic)(), golden[statistic], atol=1e-4)
+    for y, x, pixel in golden["pixels"]:
+        np.testing.assert_allclose(image[y, x], pixel, atol=1e-5)
+
+
+def test_central_fraction_is_counted_by_hand():
+    # 7/8 of a side of 16 leaves one pixel a border, and a resize to the same size changes nothing.
+    pixels = picture(16, 16)
+    image = value(inception.preprocess_for_eval(tf.constant(pixels), 14, 14))
+    np.testing.assert_allclose(image, pixels[1:15, 1:15] / 127.5 - 1, atol=1e-6)
+
+
+def test_vgg_mean_is_subtracted_by_hand():
+    # A smaller side of 256 is not resized, so the middle 224 pixels come out as they are.
+    pixels = picture(256, 300)
+    image = value(vgg.preprocess_for_eval(tf.constant(pixels), 224, 224))
+    expected = pixels[16:240, 38:262].astype(np.float64) - [123.68, 116.78, 103.94]
+    np.testing.assert_allclose(image, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(("height", "width"), [(299, 299), (96, 96), (480, 160)])
+def test_vgg_evaluation_shows_the_same_share_of_the_photo_at_every_size(height, width):
+    photo = gradient(500, 700)
+    image = value(vgg.preprocess_for_eval(tf.constant(photo), height, width)) + vgg.MEAN_RGB
+    red, green = image[..., 0] / 255 * 700, image[..., 1] / 255 * 500  # pixels of the photo
+    shown = 500 * 224 / 256 / max(height, width)  # pixels of the photo a pixel of the output
+    assert np.ptp(red) == pytest.approx(width * shown, abs=3 + shown)
+    assert np.ptp(green) == pytest.approx(height * shown, abs=3 + shown)
+    # The legacy kernel takes a pixel's top left corner for its middle.
+    assert np.mean(red) == pytest.approx(350, abs=3 + shown)
+    assert np.mean(green) == pytest.approx(250, abs=3 + shown)
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_float_pictures_equal_their_bytes(name):
+    pixels = picture(60, 80)
+    preprocess = SCHEMES[name].preprocess_for_eval
+    of_bytes, of_floats = value(
+        [preprocess(pixels, 32, 32), preprocess((pixels / 255).astype(np.float32), 32, 32)]
+    )
+    np.testing.assert_allclose(of_bytes, of_floats, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+@pytest.mark.parametrize("is_training", [True, False])
+@pytest.mark.parametrize("fast_mode", [True, False])
+def test_photos_of_every_shape_fill_the_output(name, is_training, fast_mode):
+    preprocess = factory.get_preprocessing(name, is_training, fast_mode)
+    encoded = tf.placeholder(tf.string, [])
+    outputs = [preprocess(encoded, height, 65, seed=[3, 4]) for height in (65, 40)]
+    assert [output.shape.as_list() for output in outputs] == [[65, 65, 3], [40, 65, 3]]
+    low, high = (-1, 1) if name == "inception" else (-123.68, 255 - 103.94 + 1e-3)
+    with tf.Session() as session:
+        for size in SIZES:
+            for output in session.run(outputs, {encoded: jpeg(picture(*size))}):
+                assert output.dtype == np.float32
+                assert np.isfinite(output).all()
+                assert low - 1e-4 <= output.min() < output.max() <= high
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_a_grey_jpeg_has_three_equal_channels(name):
+    encoded = jpeg(picture(50, 60, channels=1)[..., 0])
+    image = value(factory.get_preprocessing(name, is_training=False)(encoded, 32, 32))
+    red, green, blue = np.moveaxis(factory.to_pixels(name)(image), -1, 0)
+    assert np.array_equal(red, green) and np.array_equal(red, blue)
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+@pytest.mark.parametrize("fast_mode", [True, False])
+def test_equal_seeds_give_equal_bits_and_others_do_not(name, fast_mode):
+    preprocess = factory.get_preprocessing(name, is_training=True, fast_mode=fast_mode)
+    encoded = jpeg(picture(100, 120))
+    seeds = tf.placeholder(tf.int64, [2])
+    image = preprocess(tf.constant(encoded), 48, 48, seeds)
+    with tf.Session() as one, tf.Session() as other:
+        first = one.run(image, {seeds: [7, 1]})
+        one.run(image, {seeds: [8, 1]})
+        assert np.array_equal(first, other.run(image, {seeds: [7, 1]}))
+        assert not np.array_equal(first, other.run(image, {seeds: [8, 1]}))
+        assert not np.array_equal(first, other.run(image, {seeds: [7, 2]}))
+
+
+def test_the_decoded_crop_is_the_same_window_of_the_whole_photo(monkeypatch):
+    photo = picture(150, 200)
+    encoded = jpeg(photo)
+    whole = np.asarray(Image.open(io.BytesIO(encoded))).astype(np.float32)
+    monkeypatch.setattr(inception, "distort_colour", lambda image, *_: image)
+    monkeypatch.setattr(inception, "distorted_window", lambda *_: tf.constant([35, 61, 48, 64]))
+    outputs = for_seeds(lambda seed: inception.preprocess_for_train(encoded, 48, 64, seed), 8)
+    window = whole[35:83, 61:125]
+    flipped = 0
+    for output in (outputs + 1) * 127.5:
+        differences = [np.abs(output - w).max() for w in (window, window[:, ::-1])]
+        assert min(differences) <= 8  # Pillow's decoder and TensorFlow's round differently
+        flipped += np.argmin(differences)
+    assert 0 < flipped < 8
+
+
+def test_distorted_windows_keep_to_their_bounds_and_spread_over_them():
+    height, width = 300, 400
+    windows = for_seeds(lambda seed: inception.distorted_window([height, width, 3], seed), 2000)
+    top, left, h, w = windows.T
+    assert min(top.min(), left.min()) >= 0
+    assert (top + h).max() <= height and (left + w).max() <= width
+    area, aspect_ratio = h * w / (height * width), w / h
+    assert 0.05 - 0.002 <= area.min() < 0.08 and 0.8 < area.max() <= 1
+    assert 0.75 - 0.01 <= aspect_ratio.min() < 0.78 and 1.28 < aspect_ratio.max() <= 4 / 3 + 0.01
+
+
+def test_a_photo_too_narrow_for_any_distorted_window_is_taken_whole():
+    assert value(inception.distorted_window([20, 1000, 3], [1, 2])).tolist() == [0, 0, 20, 1000]
+
+
+def test_vgg_windows_show_the_published_shares_anywhere_in_the_photo():
+    windows = for_seeds(lambda seed: vgg.random_window([512, 800, 3], 224, 224, seed), 2000)
+    top, left, h, w = windows.T
+    assert np.array_equal(h, w)
+    # The smaller side, 512, is resized to 256..512, so 224 pixels show 448..224 of it.
+    assert h.min() == 224 and h.max() == 448
+    assert top.min() == 0 and left.min() == 0
+    assert (top + h).max() == 512 and (left + w).max() == 800
+    assert np.mean(left / (800 - w)) == pytest.approx(0.5, abs=0.03)
+    assert np.abs(np.corrcoef(h, left / (800 - w))[0, 1]) < 0.08
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_half_of_the_photos_are_flipped_whatever_else_is_drawn(name):
+    encoded = jpeg(gradient(96, 96))
+
+    def preprocess(seed):
+        return SCHEMES[name].preprocess_for_train(tf.constant(encoded), 16, 16, seed)
+
+    outputs = for_seeds(preprocess, 600)
+    flipped = outputs[:, :, 0, 0].mean(axis=1) > outputs[:, :, -1, 0].mean(axis=1)
+    assert 0.42 < flipped.mean() < 0.58
+    green = outputs[..., 1].mean(axis=(1, 2))  # where the crop lies, from top to bottom
+    assert np.abs(np.corrcoef(flipped, green)[0, 1]) < 0.13
+
+
+def in_one_order(image, amounts, order):
+    for name in order:
+        image = inception.ADJUSTMENTS[name][0](image, amounts[name])
+    return tf.clip_by_value(image, 0.0, 1.0)
+
+
+@pytest.mark.parametrize("orders", [inception.FAST_ORDERS, inception.FULL_ORDERS])
+def test_every_order_of_the_colour_adjustments_is_reached(monkeypatch, orders):
+    # On saturated colours, and with each amount at its extreme, every order shows.
+    adjustments = {
+        name: (adjust, most, np.nextafter(np.float32(most), np.float32(9)))
+        for name, (adjust, _, most) in inception.ADJUSTMENTS.items()
+    }
+    monkeypatch.setattr(inception, "ADJUSTMENTS", adjustments)
+    amounts = {name: most for name, (_, most, _) in adjustments.items()}
+    image = tf.constant(picture(8, 8) / 255 * [0, 1, 1], tf.float32)
+    expected = value([in_one_order(image, amounts, order) for order in orders])
+    outputs = for_seeds(
+        lambda seed: inception.distort_colour(image, seed, orders), 40 * len(orders)
+    )
+    reached = [
+        next(i for i, e in enumerate(expected) if np.abs(output - e).max() < 1e-4)
+        for output in outputs
+    ]
+    counts = np.bincount(reached, minlength=len(orders))
+    assert counts.min() > 20
+
+
+def test_colour_amounts_spread_over_their_ranges():
+    # On grey, saturation and hue change nothing and brightness adds its amount.
+    grey = tf.fill([4, 4, 3], 0.5)
+    outputs = for_seeds(
+        lambda seed: inception.distort_colour(grey, seed, inception.FAST_ORDERS), 500
+    )
+    added = outputs[:, 0, 0, 0] - 0.5
+    assert -32 / 255 <= added.min() < -0.11 and 0.11 < added.max() <= 32 / 255
+    # On red that is pale, saturation scales the distance between channels.
+    pale = tf.constant(np.full((4, 4, 3), [0.8, 0.6, 0.6], np.float32))
+    outputs = for_seeds(lambda seed: inception.distort_colour(pale, seed, [["saturation"]]), 500)
+    chroma = outputs[:, 0, 0, 0] - outputs[:, 0, 0, 1]
+    assert 0.1 - 1e-4 <= chroma.min() < 0.105 and 0.295 < chroma.max() <= 0.3 + 1e-4
+
+
+def test_every_way_to_resize_is_reached_in_the_full_mode(monkeypatch):
+    monkeypatch.setattr(inception, "distort_colour", lambda image, *_: image)
+    monkeypatch.setattr(inception, "distorted_window", lambda *_: tf.constant([0, 0, 40, 40]))
+    # A picture that equals its mirror image, so that the flip does not count.
+    half = picture(40, 20)
+    encoded = jpeg(np.concatenate([half, half[:, ::-1]], axis=1))
+    whole = tf.to_float(tf.image.decode_jpeg(encoded)) / 127.5 - 1
+    expected = value(
+        [
+            tf.clip_by_value(tf.image.resize_images(whole, [16, 16], method), -1, 1)
+            for method in inception.FULL_RESIZE_METHODS
+        ]
+    )
+    outputs = for_seeds(
+        lambda seed: inception.preprocess_for_train(encoded, 16, 16, seed, fast_mode=False), 80
+    )
+    reached = set()
+    for output in outputs:
+        distances = [
+            min(np.abs(output - e).mean(), np.abs(output[:, ::-1] - e).mean()) for e in expected
+        ]
+        reached.add(int(np.argmin(distances)))
+        assert min(distances) < 0.02
+    assert reached == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_to_pixels_is_the_way_back(name):
+    # Pictures that evaluation neither resizes nor, but for the border, cuts.
+    side, border = (16, 1) if name == "inception" else (256, 16)
+    pixels = picture(side, side)
+    size = side - 2 * border
+    image = SCHEMES[name].preprocess_for_eval(pixels, size, size)
+    of_tensor, of_array = value(factory.to_pixels(name)(image)), value(image)
+    of_array = factory.to_pixels(name)(of_array)
+    assert of_tensor.dtype == of_array.dtype == np.uint8
+    assert np.array_equal(of_tensor, of_array)
+    assert np.array_equal(of_array, pixels[border:-border, border:-border])
+
+
+def test_to_pixels_saturates():
+    beyond = np.array([[[[-1.5, 1.5, 0.0]]]], np.float32)
+    to_pixels = factory.to_pixels("inception")
+    assert to_pixels(beyond).ravel().tolist() == [0, 255, 128]
+    assert value(to_pixels(tf.constant(beyond))).ravel().tolist() == [0, 255, 128]
+
+
+def test_training_without_a_seed_is_refused():
+    preprocess = factory.get_preprocessing("inception", is_training=True)
+    with pytest.raises(ValueError, match="needs a seed"):
+        preprocess(tf.constant(b""), 8, 8)
+
+
+def test_an_unknown_scheme_is_answered_with_the_known_ones():
+    for ask in (
+        lambda: factory.get_preprocessing("incption", False),
+        lambda: factory.to_pixels(""),
+    ):
+        with pytest.raises(BadInput, match="choose one of inception, vgg"):
+            ask()
+
+
+def test_the_table_is_read_without_tensorflow():
+    code = "import sys, preprocessing.factory as f; print(*f.PREPROCESSING, *sys.modules)"
+    root = Path(__file__).parent.parent
+    answer = subprocess.check_output([sys.executable, "-c", code], cwd=root, text=True)
+    assert answer.split()[:2] == ["inception", "vgg"]
+    assert "tensorflow" not in answer.split()
