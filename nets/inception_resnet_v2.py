@@ -1,0 +1,322 @@
+"""Inception-ResNet-V2.
+
+Szegedy, Ioffe, Vanhoucke, Alemi, "Inception-v4, Inception-ResNet and the Impact of Residual
+Connections on Learning", 2016, https://arxiv.org/abs/1602.07261. Where the published checkpoint
+differs from the paper's figures (the stem, some depths), the network is that of the checkpoint.
+"""
+
+from functools import partial
+
+from nets.dropout import dropout
+from slim_on_tf2 import slim, tf
+
+_HALVE = {"stride": 2, "padding": "VALID"}
+
+
+def _branch(net, number, *convolutions):
+    """Convolutions, (scope, depth, kernel size[, options]) each, in the scope `Branch_<number>`."""
+    with tf.variable_scope(f"Branch_{number}"):
+        for scope, depth, kernel_size, *options in convolutions:
+            net = slim.conv2d(net, depth, kernel_size, scope=scope, **dict(*options))
+    return net
+
+
+def _max_pool_branch(net, number):
+    with tf.variable_scope(f"Branch_{number}"):
+        return slim.max_pool2d(net, 3, scope="MaxPool_1a_3x3", **_HALVE)
+
+
+def _avg_pool_branch(net, number, convolution):
+    with tf.variable_scope(f"Branch_{number}"):
+        net = slim.avg_pool2d(net, 3, stride=1, padding="SAME", scope="AvgPool_0a_3x3")
+    return _branch(net, number, convolution)
+
+
+def _add_residual(net, branches, scale, activation_fn):
+    """`net` plus `scale` times the joined branches, projected to the depth of `net`."""
+    residual = slim.conv2d(
+        tf.concat(branches, 3),
+        net.shape[3],
+        1,
+        normalizer_fn=None,
+        activation_fn=None,
+        scope="Conv2d_1x1",
+    )
+    net += scale * residual
+    return activation_fn(net) if activation_fn else net
+
+
+def block35(net, scale=0.17, activation_fn=tf.nn.relu, scope=None):
+    """The residual block of the 35x35 grid (Figure 16): float [batch, h, w, 320] in and out."""
+    with tf.variable_scope(scope, "Block35", [net]):
+        branches = [
+            _branch(net, 0, ("Conv2d_1x1", 32, 1)),
+            _branch(net, 1, ("Conv2d_0a_1x1", 32, 1), ("Conv2d_0b_3x3", 32, 3)),
+            _branch(
+                net,
+                2,
+                ("Conv2d_0a_1x1", 32, 1),
+                ("Conv2d_0b_3x3", 48, 3),
+                ("Conv2d_0c_3x3", 64, 3),
+            ),
+        ]
+        return _add_residual(net, branches, scale, activation_fn)
+
+
+def block17(net, scale=0.1, activation_fn=tf.nn.relu, scope=None):
+    """The residual block of the 17x17 grid (Figure 17): float [batch, h, w, 1088] in and out."""
+    with tf.variable_scope(scope, "Block17", [net]):
+        branches = [
+            _branch(net, 0, ("Conv2d_1x1", 192, 1)),
+            _branch(
+                net,
+                1,
+                ("Conv2d_0a_1x1", 128, 1),
+                ("Conv2d_0b_1x7", 160, [1, 7]),
+                ("Conv2d_0c_7x1", 192, [7, 1]),
+            ),
+        ]
+        return _add_residual(net, branches, scale, activation_fn)
+
+
+def block8(net, scale=0.2, activation_fn=tf.nn.relu, scope=None):
+    """The residual block of the 8x8 grid (Figure 19): float [batch, h, w, 2080] in and out."""
+    with tf.variable_scope(scope, "Block8", [net]):
+        branches = [
+            _branch(net, 0, ("Conv2d_1x1", 192, 1)),
+            _branch(
+                net,
+                1,
+                ("Conv2d_0a_1x1", 192, 1),
+                ("Conv2d_0b_1x3", 224, [1, 3]),
+                ("Conv2d_0c_3x1", 256, [3, 1]),
+            ),
+        ]
+        return _add_residual(net, branches, scale, activation_fn)
+
+
+def mixed_5b(net, scope="Mixed_5b"):
+    """The Inception block behind the stem: float [batch, h, w, 192] to [batch, h, w, 320]."""
+    with tf.variable_scope(scope):
+        branches = [
+            _branch(net, 0, ("Conv2d_1x1", 96, 1)),
+            _branch(net, 1, ("Conv2d_0a_1x1", 48, 1), ("Conv2d_0b_5x5", 64, 5)),
+            _branch(
+                net,
+                2,
+                ("Conv2d_0a_1x1", 64, 1),
+                ("Conv2d_0b_3x3", 96, 3),
+                ("Conv2d_0c_3x3", 96, 3),
+            ),
+            _avg_pool_branch(net, 3, ("Conv2d_0b_1x1", 64, 1)),
+        ]
+        return tf.concat(branches, 3)
+
+
+def mixed_6a(net, scope="Mixed_6a"):
+    """Halves the grid (Figure 7): float [batch, h, w, 320] to [batch, h/2, w/2, 1088]."""
+    with tf.variable_scope(scope):
+        branches = [
+            _branch(net, 0, ("Conv2d_1a_3x3", 384, 3, _HALVE)),
+            _branch(
+                net,
+                1,
+                ("Conv2d_0a_1x1", 256, 1),
+                ("Conv2d_0b_3x3", 256, 3),
+                ("Conv2d_1a_3x3", 384, 3, _HALVE),
+            ),
+            _max_pool_branch(net, 2),
+        ]
+        return tf.concat(branches, 3)
+
+
+def mixed_7a(net, scope="Mixed_7a"):
+    """Halves the grid (Figure 18): float [batch, h, w, 1088] to [batch, h/2, w/2, 2080]."""
+    with tf.variable_scope(scope):
+        branches = [
+            _branch(net, 0, ("Conv2d_0a_1x1", 256, 1), ("Conv2d_1a_3x3", 384, 3, _HALVE)),
+            _branch(net, 1, ("Conv2d_0a_1x1", 256, 1), ("Conv2d_1a_3x3", 288, 3, _HALVE)),
+            _branch(
+                net,
+                2,
+                ("Conv2d_0a_1x1", 256, 1),
+                ("Conv2d_0b_3x3", 288, 3),
+                ("Conv2d_1a_3x3", 320, 3, _HALVE),
+            ),
+            _max_pool_branch(net, 3),
+        ]
+        return tf.concat(branches, 3)
+
+
+def _stages(activation_fn):
+    """End point -> function of (net, scope) that makes it from the one before (Figure 15)."""
+    conv, max_pool = slim.conv2d, partial(slim.max_pool2d, kernel_size=3, **_HALVE)
+
+    def repeat(net, times, block):
+        return slim.repeat(net, times, block, activation_fn=activation_fn)
+
+    def last_blocks(net):
+        return block8(repeat(net, 9, block8), scale=1.0, activation_fn=None)
+
+    return {
+        "Conv2d_1a_3x3": partial(conv, num_outputs=32, kernel_size=3, **_HALVE),
+        "Conv2d_2a_3x3": partial(conv, num_outputs=32, kernel_size=3, padding="VALID"),
+        "Conv2d_2b_3x3": partial(conv, num_outputs=64, kernel_size=3),
+        "MaxPool_3a_3x3": max_pool,
+        "Conv2d_3b_1x1": partial(conv, num_outputs=80, kernel_size=1),
+        "Conv2d_4a_3x3": partial(conv, num_outputs=192, kernel_size=3, padding="VALID"),
+        "MaxPool_5a_3x3": max_pool,
+        "Mixed_5b": mixed_5b,
+        "Mixed_6a": lambda net, scope: mixed_6a(repeat(net, 10, block35), scope),
+        "PreAuxLogits": lambda net, scope: repeat(net, 20, block17),
+        "Mixed_7a": mixed_7a,
+        "Conv2d_7b_1x1": lambda net, scope: conv(last_blocks(net), 1536, 1, scope=scope),
+    }
+
+
+def inception_resnet_v2_base(
+    inputs, final_endpoint="Conv2d_7b_1x1", activation_fn=tf.nn.relu, scope=None
+):
+    """The network up to `final_endpoint`, without its heads.
+
+    Args:
+      inputs: float [batch, height, width, channels] in [-1, 1], at least 75x75 for the whole
+        network; the batch and the sides may be unknown.
+      final_endpoint: the last end point to build, a key of the second return value.
+      activation_fn: what follows each residual sum; the convolutions' own comes from the
+        arg_scope.
+      scope: the variable scope; by default `InceptionResnetV2`, made unique.
+
+    Returns:
+      The float tensor [batch, h, w, depth] of `final_endpoint`, and a dict from the name of each
+      end point up to it to its tensor.
+
+    Raises:
+      ValueError: there is no such end point.
+    """
+    stages = _stages(activation_fn)
+    if final_endpoint not in stages:
+        raise ValueError(f"final_endpoint: {final_endpoint!r} is none of {', '.join(stages)}")
+    end_points = {}
+    with tf.variable_scope(scope, "InceptionResnetV2", [inputs]):
+        net = inputs
+        for name, stage in stages.items():
+            net = end_points[name] = stage(net, scope=name)
+            if name == final_endpoint:
+                break
+    return net, end_points
+
+
+def auxiliary_logits(net, num_classes, scope="AuxLogits"):
+    """The head that gives the 17x17 grid a gradient of its own in training.
+
+    At 299 px the grid is pooled to 5x5, which one 5x5 convolution makes a vector. At another
+    size that convolution is as large as the pooled grid, so its weights fit only that size; a
+    grid smaller than the 5x5 pooling window (images under 107 px) is pooled whole.
+
+    Args:
+      net: float [batch, h, w, 1088], the end point `PreAuxLogits`; h and w are known.
+      num_classes: how many logits.
+      scope: the variable scope.
+
+    Returns:
+      Logits, float [batch, num_classes].
+    """
+    with tf.variable_scope(scope):
+        window = [min(5, side) for side in net.shape[1:3]]
+        net = slim.avg_pool2d(net, window, stride=3, scope="Conv2d_1a_3x3")
+        net = slim.conv2d(net, 128, 1, scope="Conv2d_1b_1x1")
+        whole = net.shape[1:3].as_list()
+        net = slim.conv2d(net, 768, whole, padding="VALID", scope="Conv2d_2a_5x5")
+        net = tf.squeeze(net, [1, 2])
+        return slim.fully_connected(net, num_classes, activation_fn=None, scope="Logits")
+
+
+def _add_logits(net, end_points, num_classes, dropout_keep_prob):
+    """Averages `net` over space and classifies it; adds what it makes to `end_points`."""
+    with tf.variable_scope("Logits"):
+        net = end_points["global_pool"] = tf.reduce_mean(net, [1, 2], keepdims=True)
+        net = dropout(tf.squeeze(net, [1, 2]), dropout_keep_prob, scope="Dropout")
+        end_points["PreLogitsFlatten"] = net
+        logits = slim.fully_connected(net, num_classes, activation_fn=None, scope="Logits")
+        end_points["Logits"] = logits
+        end_points["Predictions"] = tf.nn.softmax(logits, name="Predictions")
+
+
+def inception_resnet_v2(
+    inputs,
+    num_classes=1001,
+    is_training=True,
+    dropout_keep_prob=0.8,
+    reuse=None,
+    scope="InceptionResnetV2",
+    create_aux_logits=True,
+    activation_fn=tf.nn.relu,
+):
+    """Inception-ResNet-V2 as published; call it in `inception_resnet_v2_arg_scope()`.
+
+    Args:
+      inputs: float [batch, height, width, channels] in [-1, 1], at least 75x75; the batch and
+        the sides may be unknown. With unknown sides there is no auxiliary head, because the
+        shape of its weights follows from them (see `auxiliary_logits`).
+      num_classes: how many logits.
+      is_training: a Python bool; steers dropout and batch norm.
+      dropout_keep_prob: the share of features that dropout keeps.
+      reuse: True takes the variables that an earlier call made.
+      scope: the variable scope.
+      create_aux_logits: whether the auxiliary head is built.
+      activation_fn: see `inception_resnet_v2_base`.
+
+    Returns:
+      Logits, float [batch, num_classes], and a dict from the name of each end point to its
+      tensor: those of `inception_resnet_v2_base`, `AuxLogits` (float [batch, num_classes],
+      where the head is built), `global_pool`, `PreLogitsFlatten`, `Logits` and `Predictions`
+      (probabilities).
+    """
+    sides_are_known = inputs.shape[1:3].is_fully_defined()
+    with (
+        tf.variable_scope(scope, "InceptionResnetV2", [inputs], reuse=reuse) as network,
+        slim.arg_scope([slim.batch_norm, dropout], is_training=is_training),
+    ):
+        net, end_points = inception_resnet_v2_base(
+            inputs, activation_fn=activation_fn, scope=network
+        )
+        if create_aux_logits and sides_are_known:
+            end_points["AuxLogits"] = auxiliary_logits(end_points["PreAuxLogits"], num_classes)
+        _add_logits(net, end_points, num_classes, dropout_keep_prob)
+    return end_points["Logits"], end_points
+
+
+inception_resnet_v2.default_image_size = 299
+
+
+def inception_resnet_v2_arg_scope(
+    weight_decay=0.00004,
+    batch_norm_decay=0.9997,
+    batch_norm_epsilon=0.001,
+    activation_fn=tf.nn.relu,
+):
+    """The arg_scope that the checkpoint was trained in: no gamma, L2 on weights and biases.
+
+    Args:
+      weight_decay: the factor of the L2 loss.
+      batch_norm_decay: the decay of the moving averages, a step.
+      batch_norm_epsilon: what batch norm adds to the variance.
+      activation_fn: what follows each convolution that is not projected linearly.
+
+    Returns:
+      A dict to enter with `slim.arg_scope`.
+    """
+    l2 = slim.l2_regularizer(weight_decay)
+    with (
+        slim.arg_scope(
+            [slim.conv2d, slim.fully_connected], weights_regularizer=l2, biases_regularizer=l2
+        ),
+        slim.arg_scope(
+            [slim.conv2d],
+            activation_fn=activation_fn,
+            normalizer_fn=slim.batch_norm,
+            normalizer_params={"decay": batch_norm_decay, "epsilon": batch_norm_epsilon},
+        ) as arg_scope,
+    ):
+        return arg_scope

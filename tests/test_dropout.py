@@ -1,0 +1,91 @@
+import numpy as np
+import pytest
+
+from nets.dropout import dropout
+from slim_on_tf2 import slim, tf
+
+
+def masks(steps, scope="Dropout", seed=0):
+    """The masks that a new process draws: bool [1000] for each step."""
+    with tf.Graph().as_default():
+        tf.set_random_seed(seed)
+        step = tf.train.create_global_step()
+        kept = dropout(tf.ones([1000]), 0.5, scope=scope) > 0
+        with tf.Session() as session:
+            return [draw(session, kept, step, value) for value in steps]
+
+
+def draw(session, kept, step, value):
+    step.load(value, session)
+    return session.run(kept)
+
+
+def test_a_resumed_run_draws_the_masks_of_the_one_that_was_killed():
+    through = masks([0, 1, 2, 3])
+    resumed = masks([2, 3])
+    np.testing.assert_array_equal(through[2:], resumed)
+
+
+def test_another_step_layer_or_seed_draws_another_mask():
+    (mask,) = masks([5])
+    for (other,) in [masks([6]), masks([5], scope="Other"), masks([5], seed=1)]:
+        assert 0.4 < np.mean(mask == other) < 0.6  # as independent coins agree
+
+
+def test_without_a_global_step_the_mask_is_that_of_step_0():
+    kept = dropout(tf.ones([1000]), 0.5, scope="Dropout") > 0
+    with tf.Session() as session:
+        np.testing.assert_array_equal(session.run(kept), *masks([0]))
+
+
+def test_the_step_is_read_before_it_is_counted_up():
+    step = tf.train.create_global_step()
+    weights = tf.get_variable("weights", [1000], initializer=tf.ones_initializer())
+    outputs = dropout(weights, 0.5, scope="Dropout")
+    train = tf.train.GradientDescentOptimizer(0.0).minimize(tf.reduce_sum(outputs), step)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        drawn = [session.run([outputs, train])[0] > 0 for _ in range(3)]
+    np.testing.assert_array_equal(drawn, masks([0, 1, 2]))
+
+
+@pytest.mark.parametrize("keep_prob", [0.2, 0.8, 1.0])
+def test_keeps_the_mean_and_scales_what_is_kept(keep_prob):
+    inputs = np.random.RandomState(0).uniform(1, 2, [200, 500]).astype(np.float32)
+    with tf.Session() as session:
+        outputs = session.run(dropout(tf.constant(inputs), keep_prob))
+    kept = outputs != 0
+    np.testing.assert_allclose(outputs[kept], inputs[kept] / keep_prob, rtol=1e-6)
+    np.testing.assert_allclose(kept.mean(), keep_prob, atol=0.01)
+    np.testing.assert_allclose(outputs.mean(), inputs.mean(), rtol=0.02)
+
+
+def test_is_the_identity_in_evaluation():
+    inputs = tf.ones([3, 4])
+    assert dropout(inputs, 0.1, is_training=False) is inputs
+
+
+def test_obeys_an_arg_scope_and_reuse():
+    inputs = tf.ones([10, 100])
+    with slim.arg_scope([dropout], is_training=False):
+        assert dropout(inputs) is inputs
+    with tf.variable_scope("network"):
+        first = dropout(inputs, scope="Dropout")
+    with tf.variable_scope("network", reuse=True):
+        again = dropout(inputs, scope="Dropout")
+    with tf.Session() as session:
+        np.testing.assert_array_equal(*session.run([first, again]))
+
+
+def test_keeps_a_shape_known_only_in_the_run():
+    inputs = tf.placeholder(tf.float32, [None, 7])
+    outputs = dropout(inputs, 0.5)
+    assert outputs.shape.as_list() == [None, 7]
+    with tf.Session() as session:
+        assert session.run(outputs, {inputs: np.ones([3, 7])}).shape == (3, 7)
+
+
+@pytest.mark.parametrize("keep_prob", [0, -0.5, 1.5])
+def test_a_keep_prob_that_is_no_share_is_an_error(keep_prob):
+    with pytest.raises(ValueError, match=r"keep_prob: expected a number in \(0, 1\]"):
+        dropout(tf.ones([1]), keep_prob)

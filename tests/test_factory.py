@@ -1,0 +1,253 @@
+import importlib
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import golden_fill
+import golden_nets
+import numpy as np
+import pytest
+
+from bad_input import BadInput
+from nets import factory
+from nets.factory import NETWORKS, check_image_size, find_network, get_network_fn
+from slim_on_tf2 import slim, tf
+
+# Built elsewhere, or with the layers of one that is built here, and slow.
+DEEP_RESNETS = [f"resnet_v{version}_{layers}" for version in (1, 2) for layers in (101, 152)]
+WIDE_MOBILENETS = ["mobilenet_v1", "mobilenet_v1_075", "mobilenet_v1_050"]
+SLOW = {"inception_resnet_v2", *DEEP_RESNETS, *WIDE_MOBILENETS}
+CLASSES = 13  # as no layer has
+
+
+def module_of(row):
+    return importlib.import_module(row.module)
+
+
+def in_scopes(name, scopes):
+    return any(name.startswith(f"{scope}/") for scope in scopes)
+
+
+def check_head_scopes(row, shapes):
+    """They hold what depends on the classes, and beside it only what leads to auxiliary logits."""
+    dependent = {name for name, shape in shapes.items() if shape[-1] == CLASSES}
+    excluded = {name for name in shapes if in_scopes(name, row.head_scopes)}
+    assert dependent <= excluded
+    assert all("/AuxLogits/" in name for name in excluded - dependent)
+    for scope in row.head_scopes:
+        assert any(in_scopes(name, [scope]) for name in dependent), scope
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_row_names_what_exists(name):
+    row = NETWORKS[name]
+    function = getattr(module_of(row), row.function)
+    assert "weight_decay" in inspect.signature(getattr(module_of(row), row.arg_scope)).parameters
+
+    scope = inspect.signature(function).parameters["scope"].default
+    assert all(head.split("/")[0] == scope for head in row.head_scopes)
+    assert row.has_dropout == ("dropout_keep_prob" in inspect.signature(function).parameters)
+    assert row.smallest_image_size <= row.image_size
+    if hasattr(function, "default_image_size") and not name.startswith("resnet_v2"):
+        assert row.image_size == function.default_image_size
+
+
+def test_the_rows_are_the_published_facts():
+    urls = [row.checkpoint_url for row in NETWORKS.values() if row.checkpoint]
+    assert len(set(urls)) == len(urls) == len(NETWORKS) - 3
+    published = "https://storage.googleapis.com/download.tensorflow.org/models/"
+    for name, archive, checkpoint in [
+        (
+            "inception_resnet_v2",
+            "inception_resnet_v2_2016_08_30.tar.gz",
+            "inception_resnet_v2_2016_08_30.ckpt",
+        ),
+        ("inception_v3", "inception_v3_2016_08_28.tar.gz", "inception_v3.ckpt"),
+        (
+            "mobilenet_v1_050",
+            "mobilenet_v1_2018_08_02/mobilenet_v1_0.5_224.tgz",
+            "mobilenet_v1_0.5_224.ckpt",
+        ),
+        ("resnet_v1_101", "resnet_v1_101_2016_08_28.tar.gz", "resnet_v1_101.ckpt"),
+        ("resnet_v2_152", "resnet_v2_152_2017_04_14.tar.gz", "resnet_v2_152.ckpt"),
+        ("vgg_19", "vgg_19_2016_08_28.tar.gz", "vgg_19.ckpt"),
+    ]:
+        row = NETWORKS[name]
+        assert (row.checkpoint_url, row.checkpoint) == (published + archive, checkpoint)
+    for name in ("alexnet_v2", "overfeat", "vgg_a"):
+        assert NETWORKS[name].checkpoint is NETWORKS[name].checkpoint_url is None
+    vgg = {name for name, row in NETWORKS.items() if row.preprocessing == "vgg"}
+    assert vgg == {name for name in NETWORKS if name.startswith(("vgg", "resnet_v1", "ale", "ov"))}
+
+
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name not in SLOW])
+def test_builds_at_its_smallest_size(name):
+    row = NETWORKS[name]
+    network_fn = get_network_fn(name, CLASSES, is_training=True)
+    side = row.smallest_image_size
+    logits, end_points = network_fn(tf.placeholder(tf.float32, [None, side, side, 3]))
+
+    assert network_fn.default_image_size == row.image_size
+    assert end_points["Logits"] is logits
+    heads = {"Logits", "Predictions"} | ({"AuxLogits"} if name == "inception_v3" else set())
+    assert heads == {"Logits", "Predictions", "AuxLogits"} & set(end_points)
+    for head in heads:
+        assert end_points[head].shape.as_list() == [None, CLASSES]
+    check_head_scopes(row, {v.op.name: v.shape.as_list() for v in slim.get_model_variables()})
+    assert not tf.losses.get_regularization_losses()
+
+
+def test_the_head_scopes_of_inception_resnet_v2():
+    golden = golden_nets.read("inception_resnet_v2")  # no layer but the heads is 5 deep
+    shapes = {
+        name: [CLASSES if side == golden["num_classes"] else side for side in shape]
+        for name, shape, _ in golden["variables"]
+    }
+    check_head_scopes(NETWORKS["inception_resnet_v2"], shapes)
+
+
+@pytest.mark.parametrize(
+    "name", ["alexnet_v2", "overfeat", "vgg_a", "inception_v1", "inception_v3"]
+)
+def test_one_pixel_less_than_the_smallest_does_not_build(name):
+    side = NETWORKS[name].smallest_image_size - 1
+    with pytest.raises(ValueError, match=r"(?i)negative dimension"):
+        get_network_fn(name, CLASSES, is_training=True)(tf.zeros([1, side, side, 3]))
+
+
+def test_logits_of_a_large_image_are_the_average_over_space():
+    images = tf.constant(golden_fill.images(300))
+    logits, end_points = get_network_fn("alexnet_v2", 5)(images)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        result, predictions, grid = session.run(
+            [logits, end_points["Predictions"], end_points["alexnet_v2/fc8"]]
+        )
+    assert grid.shape == (2, 4, 4, 5)
+    np.testing.assert_allclose(result, grid.mean((1, 2)), rtol=1e-4, atol=1e-6)
+    softmax = np.exp(result) / np.exp(result).sum(1, keepdims=True)
+    np.testing.assert_allclose(predictions, softmax, rtol=1e-4)
+
+
+def test_reuse_makes_no_new_variables_even_where_the_network_has_no_such_argument():
+    images = tf.constant(golden_fill.images(224))
+    network_fn = get_network_fn("alexnet_v2", 5, weight_decay=0.01)
+    first, _ = network_fn(images)
+    before = slim.get_model_variables(), len(tf.losses.get_regularization_losses())
+    second, _ = network_fn(images, reuse=True)
+    assert before == (slim.get_model_variables(), len(tf.losses.get_regularization_losses()))
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        np.testing.assert_array_equal(*session.run([first, second]))
+
+
+def test_evaluation_leaves_the_auxiliary_head_out(monkeypatch):
+    module = module_of(NETWORKS["inception_resnet_v2"])
+    for block in ("block35", "block17", "block8"):  # a shallow network is built sooner
+        monkeypatch.setattr(module, block, lambda net, **options: net)
+    _, end_points = get_network_fn("inception_resnet_v2", 5)(tf.zeros([1, 75, 75, 3]))
+    assert "AuxLogits" not in end_points
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v1_025", "inception_v2", "resnet_v2_50"])
+def test_batch_norm_decay_reaches_every_batch_norm(name):
+    """After two updates with one batch the second step of an average is `decay` of the first."""
+    images = tf.constant(golden_fill.images(64, batch=4))
+    get_network_fn(name, 5, is_training=True, batch_norm_decay=0.25)(images)
+    averages = slim.get_variables_by_suffix("moving_mean")
+    averages += slim.get_variables_by_suffix("moving_variance")
+    updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
+    assert len(updates) == len(averages)
+
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        values = [session.run(averages)]
+        for _ in range(2):
+            session.run(updates)
+            values.append(session.run(averages))
+    for variable, start, once, twice in zip(averages, *values):
+        assert np.abs(once - start).max() > 1e-3, variable.op.name
+        np.testing.assert_allclose(
+            twice - once, 0.25 * (once - start), rtol=1e-2, atol=1e-5, err_msg=variable.op.name
+        )
+
+
+def test_a_moving_mean_by_hand():
+    photos = golden_fill.images(9, batch=2)
+    get_network_fn("mobilenet_v1_025", 5, is_training=True, batch_norm_decay=0.7)(
+        tf.constant(photos)
+    )
+    (weights,) = slim.get_model_variables("MobilenetV1/Conv2d_0/weights")
+    (mean,) = slim.get_model_variables("MobilenetV1/Conv2d_0/BatchNorm/moving_mean")
+    with tf.Session() as session:
+        golden_nets.fill(session)
+        kernel, before = session.run([weights, mean])
+        session.run(tf.get_collection(tf.GraphKeys.UPDATE_OPS))
+        after = session.run(mean)
+
+    padded = np.pad(photos, [(0, 0), (1, 1), (1, 1), (0, 0)])  # 9 px, 3x3, stride 2
+    windows = [padded[:, y : y + 3, x : x + 3] for y in range(0, 9, 2) for x in range(0, 9, 2)]
+    batch_mean = np.tensordot(np.stack(windows), kernel, 3).mean((0, 1))
+    np.testing.assert_allclose(after, 0.7 * before + 0.3 * batch_mean, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "end_point"),
+    [
+        ("mobilenet_v1_025", "AvgPool_1a"),
+        ("inception_v2", "Mixed_5c"),
+        ("resnet_v2_50", "Logits"),
+    ],
+)
+def test_frozen_batch_norm_trains_as_it_evaluates(name, end_point):
+    images = tf.constant(golden_fill.images(64))
+    _, trained = get_network_fn(name, 5, is_training=True, freeze_batch_norm=True)(images)
+    assert not tf.get_collection(tf.GraphKeys.UPDATE_OPS)
+    _, evaluated = get_network_fn(name, 5)(images, reuse=True)
+    ends = [[end_points[end_point], end_points["Logits"]] for end_points in (trained, evaluated)]
+    with tf.Session() as session:
+        golden_nets.fill(session)
+        (frozen, with_dropout), (expected, without_dropout) = session.run(ends)
+    np.testing.assert_array_equal(frozen, expected)
+    assert np.any(with_dropout != without_dropout) == NETWORKS[name].has_dropout
+
+
+@pytest.mark.parametrize(("name", "layers"), [("vgg_a", 11), ("alexnet_v2", 8)])
+def test_weight_decay_reaches_each_layer(name, layers):
+    side = NETWORKS[name].smallest_image_size
+    get_network_fn(name, 5, weight_decay=0.01)(tf.zeros([1, side, side, 3]))
+    assert len(tf.losses.get_regularization_losses()) == layers
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("inception_resnet_v3", "did you mean inception_resnet_v2"),
+        ("mobilenet_v1_25", "mobilenet_v1_025"),
+        ("qqq", "there are inception_resnet_v2, mobilenet_v1,"),
+    ],
+)
+def test_an_unknown_network_is_one_line_with_those_spelled_alike(name, hint):
+    for find in (find_network, lambda name: check_image_size(name, 99)):
+        with pytest.raises(BadInput) as error:
+            find(name)
+        message = str(error.value)
+        assert message.startswith(f"--model_name: there is no network '{name}'; ")
+        assert hint in message and "\n" not in message
+
+
+def test_a_size_too_small_names_the_flag_the_network_and_its_minimum():
+    check_image_size("inception_resnet_v2", 75)
+    with pytest.raises(BadInput, match="--image_size: inception_resnet_v2 needs at least 75 pix"):
+        check_image_size("inception_resnet_v2", 74)
+    with pytest.raises(BadInput, match="got 0"):
+        check_image_size("mobilenet_v1", 0)
+
+
+def test_the_table_is_read_without_tensorflow():
+    code = "import sys, nets.factory as f; f.check_image_size('vgg_16', 224); print(*sys.modules)"
+    root = Path(factory.__file__).parents[1]
+    loaded = subprocess.check_output([sys.executable, "-c", code], cwd=root, text=True).split()
+    assert "nets.factory" in loaded
+    assert not {"tensorflow", "tf_slim", "numpy"} & set(loaded)

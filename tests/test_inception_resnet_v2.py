@@ -1,0 +1,195 @@
+from types import SimpleNamespace
+
+import golden_fill
+import golden_nets
+import numpy as np
+import pytest
+
+from nets import inception_resnet_v2 as module
+from nets.inception_resnet_v2 import (
+    auxiliary_logits,
+    inception_resnet_v2,
+    inception_resnet_v2_arg_scope,
+    inception_resnet_v2_base,
+)
+from slim_on_tf2 import slim, tf
+
+GOLDEN = golden_nets.read("inception_resnet_v2")
+
+
+def numbers(variables):
+    return sum(np.prod(variable.shape.as_list(), dtype=int) for variable in variables)
+
+
+@pytest.fixture(scope="module")
+def published():
+    """The network in evaluation with golden weights, and again for images of any size."""
+    with tf.Graph().as_default() as graph:
+        images = tf.placeholder(tf.float32, [None, 299, 299, 3])
+        anything = tf.placeholder(tf.float32, [None, None, None, 3])
+        with slim.arg_scope(inception_resnet_v2_arg_scope()):
+            outputs = inception_resnet_v2(images, 5, is_training=False)
+            variables = slim.get_model_variables()
+            again = inception_resnet_v2(anything, 5, is_training=False, reuse=True)
+    with tf.Session(graph=graph) as session:
+        golden_nets.fill(session)
+        yield SimpleNamespace(**locals())
+
+
+def test_equals_the_published_network(published):
+    with published.graph.as_default():
+        golden_nets.check_variables(GOLDEN)
+    images = golden_fill.images(299)
+    outputs = published.session.run(published.outputs, {published.images: images})
+    golden_nets.check_outputs(GOLDEN, *outputs)
+
+
+def test_reused_for_images_of_any_size(published):
+    logits, end_points = published.again
+    with published.graph.as_default():
+        assert slim.get_model_variables() == published.variables
+    assert logits.shape.as_list() == [None, 5]
+    assert "AuxLogits" not in end_points  # its weights would have no shape
+
+    images = golden_fill.images(299, batch=1)
+    same = published.session.run(logits, {published.anything: images})
+    np.testing.assert_allclose(same, [GOLDEN["logits"][0]], rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "grids"),
+    [(75, 75, [(7, 7), (3, 3), (1, 1)]), (97, 160, [(9, 17), (4, 8), (1, 3)])],
+)
+def test_grids_of_odd_sizes(published, height, width, grids):
+    """The grids are those of the 3x3 windows of stride 2 along the network, counted by hand."""
+    logits, end_points = published.again
+    images = np.zeros([3, height, width, 3], np.float32)
+    names = ["Mixed_5b", "Mixed_6a", "Conv2d_7b_1x1"]
+    values, result = published.session.run(
+        [[end_points[name] for name in names], logits], {published.anything: images}
+    )
+    assert [value.shape[1:3] for value in values] == grids
+    assert result.shape == (3, 5)
+
+
+@pytest.fixture(scope="module")
+def in_training():
+    """The graph of the network as it was trained: 1,001 classes at 299 px."""
+    with tf.Graph().as_default() as graph:
+        images = tf.placeholder(tf.float32, [None, 299, 299, 3])
+        with slim.arg_scope(inception_resnet_v2_arg_scope(weight_decay=0.00004)):
+            _, end_points = inception_resnet_v2(images, is_training=True)
+    return SimpleNamespace(graph=graph, end_points=end_points)
+
+
+def test_has_the_published_number_of_parameters(in_training):
+    with in_training.graph.as_default():
+        variables = slim.get_model_variables()
+    without_aux = [v for v in variables if "/AuxLogits/" not in v.op.name]
+    assert (len(variables), numbers(variables)) == (908, 59_244_594)
+    assert (len(without_aux), numbers(without_aux)) == (898, 55_875_273)
+
+
+def test_decays_weights_and_biases_in_training(in_training):
+    leaves = [name.rsplit("/", 1)[1] for name, _, _ in GOLDEN["variables"]]
+    with in_training.graph.as_default():
+        decayed = len(tf.losses.get_regularization_losses())
+        updates = len(tf.get_collection(tf.GraphKeys.UPDATE_OPS))
+    assert decayed == leaves.count("weights") + leaves.count("biases")
+    assert updates == leaves.count("moving_mean") + leaves.count("moving_variance")
+
+
+def test_gives_logits_of_both_heads_for_an_unknown_batch(in_training):
+    for name in ("Logits", "AuxLogits", "Predictions"):
+        assert in_training.end_points[name].shape.as_list() == [None, 1001]
+
+
+@pytest.fixture
+def shallow(monkeypatch):
+    """Leaves the forty residual blocks out: the same shapes, built in a tenth of the time."""
+    for block in ("block35", "block17", "block8"):
+        monkeypatch.setattr(module, block, lambda net, **options: net)
+
+
+def test_an_image_under_75_pixels_is_too_small(shallow):
+    with pytest.raises(ValueError, match="Negative dimension"):
+        inception_resnet_v2_base(tf.zeros([1, 74, 74, 3]))
+
+
+@pytest.mark.parametrize("size", [75, 160])
+def test_both_heads_train_on_small_images(shallow, size):
+    images = tf.constant(golden_fill.images(size, batch=4))
+    with slim.arg_scope(inception_resnet_v2_arg_scope()):
+        _, end_points = inception_resnet_v2(images, 5, is_training=True)
+    loss = tf.add_n(
+        tf.losses.sparse_softmax_cross_entropy([0, 1, 2, 3], end_points[head])
+        for head in ("Logits", "AuxLogits")
+    )
+    heads = [
+        *slim.get_model_variables("InceptionResnetV2/Logits/Logits/weights"),
+        *slim.get_model_variables("InceptionResnetV2/AuxLogits/Logits/weights"),
+        *slim.get_model_variables("InceptionResnetV2/Conv2d_1a_3x3/weights"),
+    ]
+    gradients = tf.gradients(loss, heads)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        for gradient in session.run(gradients):
+            assert np.abs(gradient).max() > 0
+
+
+def test_training_mode_drops_features_and_evaluation_does_not(shallow):
+    images = tf.constant(golden_fill.images(75))
+    with slim.arg_scope(inception_resnet_v2_arg_scope()):
+        _, trained = inception_resnet_v2(images, 5, is_training=True, dropout_keep_prob=0.6)
+        _, evaluated = inception_resnet_v2(images, 5, is_training=False, reuse=True)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        for end_points, share in [(trained, 0.6), (evaluated, 1.0)]:
+            pooled, dropped = session.run(
+                [end_points["global_pool"], end_points["PreLogitsFlatten"]]
+            )
+            kept = dropped[pooled[:, 0, 0] > 0] > 0
+            np.testing.assert_allclose(kept.mean(), share, atol=0.05)
+
+
+def test_the_auxiliary_head_can_be_left_out(shallow):
+    _, end_points = inception_resnet_v2(tf.zeros([1, 75, 75, 1]), 5, create_aux_logits=False)
+    assert "AuxLogits" not in end_points
+    assert not slim.get_model_variables("InceptionResnetV2/AuxLogits")
+
+
+@pytest.mark.parametrize(("side", "kernel"), [(4, 1), (8, 2), (17, 5), (20, 6)])
+def test_the_auxiliary_convolution_is_as_large_as_the_pooled_grid(side, kernel):
+    logits = auxiliary_logits(tf.zeros([2, side, side, 1088]), 7)
+    assert logits.shape.as_list() == [2, 7]
+    (weights,) = slim.get_model_variables("AuxLogits/Conv2d_2a_5x5/weights")
+    assert weights.shape.as_list() == [kernel, kernel, 128, 768]
+
+
+def test_the_auxiliary_head_of_a_small_grid_by_hand():
+    grid = np.random.RandomState(0).uniform(0, 1, [2, 4, 4, 1088]).astype(np.float32)
+    logits = auxiliary_logits(tf.constant(grid), 7)
+    with tf.Session() as session:
+        golden_nets.fill(session)
+        result = session.run(logits)
+        value = {v.op.name: session.run(v) for v in slim.get_model_variables()}
+
+    expected = grid.mean((1, 2))
+    for layer in ("Conv2d_1b_1x1", "Conv2d_2a_5x5"):
+        weights = value[f"AuxLogits/{layer}/weights"][0, 0]
+        expected = np.maximum(expected @ weights + value[f"AuxLogits/{layer}/biases"], 0)
+    expected = expected @ value["AuxLogits/Logits/weights"] + value["AuxLogits/Logits/biases"]
+    np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("last", ["Conv2d_1a_3x3", "MaxPool_5a_3x3", "Mixed_6a", "Mixed_7a"])
+def test_ends_at_any_end_point(shallow, last):
+    names = list(GOLDEN["end_points"])
+    net, end_points = inception_resnet_v2_base(tf.zeros([1, 75, 75, 3]), final_endpoint=last)
+    assert list(end_points) == names[: names.index(last) + 1]
+    assert net is end_points[last]
+
+
+def test_an_unknown_end_point_is_named():
+    with pytest.raises(ValueError, match="final_endpoint: 'Mixed_9z' is none of Conv2d_1a_3x3"):
+        inception_resnet_v2_base(tf.zeros([1, 75, 75, 3]), final_endpoint="Mixed_9z")
