@@ -1,0 +1,1 @@
+"""Photos to shards, shards to splits, splits to batches; one module a dataset."""

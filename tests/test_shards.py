@@ -1,0 +1,350 @@
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny_photos import tiny_photo, write_photos
+
+from bad_input import BadInput
+from datasets import examples, shards
+from datasets.shards import write_shards
+from slim_on_tf2 import tf
+
+ROOT = Path(__file__).parent.parent
+
+
+def convert(photos_dir, dataset_dir, **options):
+    return write_shards(photos_dir, dataset_dir, progress=False, **options)
+
+
+def read_shard(path):
+    """Returns a shard's records as dicts of plain values."""
+    records = []
+    for serialized in tf.python_io.tf_record_iterator(str(path)):
+        features = tf.train.Example.FromString(serialized).features.feature
+        records.append(
+            {key: (f.bytes_list.value or f.int64_list.value)[0] for key, f in features.items()}
+        )
+    return records
+
+
+def read_split(dataset_dir, split):
+    paths = sorted(dataset_dir.glob(f"*_{split}_*.tfrecord"))
+    return [record for path in paths for record in read_shard(path)]
+
+
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_files_are_named_and_described(tmp_path):
+    photos = write_photos(tmp_path / "photos", {"roses": 20, "daisy": 10})
+    returned = convert(photos, tmp_path / "flowers", seed=3)
+    split_files = {
+        split: [f"flowers_{split}_{i:05d}-of-00005.tfrecord" for i in range(5)]
+        for split in ("train", "validation")
+    }
+    assert names_in(tmp_path / "flowers") == sorted(
+        [*split_files["train"], *split_files["validation"], "labels.txt", "dataset.json"]
+    )
+    assert names_in(tmp_path) == ["flowers", "photos"]
+    assert (tmp_path / "flowers/labels.txt").read_text() == "0:daisy\n1:roses\n"
+    description = json.loads((tmp_path / "flowers/dataset.json").read_text())
+    assert description == returned
+    assert description["name"] == "flowers"
+    assert description["labels"] == ["daisy", "roses"]
+    assert description["skipped"] == description["in_two_classes"] == []
+    assert description["settings"] == {
+        "num_shards": 5,
+        "validation_fraction": 0.1,
+        "test_fraction": 0.0,
+        "seed": 3,
+        "on_bad_photo": "skip",
+    }
+    assert description["splits"]["train"]["num_examples"] == 27
+    assert description["splits"]["train"]["classes"] == {"daisy": 9, "roses": 18}
+    assert description["splits"]["validation"]["classes"] == {"daisy": 1, "roses": 2}
+    for split, files in split_files.items():
+        assert [shard["file"] for shard in description["splits"][split]["shards"]] == files
+        for shard in description["splits"][split]["shards"]:
+            content = (tmp_path / "flowers" / shard["file"]).read_bytes()
+            assert shard["bytes"] == len(content)
+            assert shard["sha256"] == hashlib.sha256(content).hexdigest()
+            assert shard["num_examples"] == len(read_shard(tmp_path / "flowers" / shard["file"]))
+
+
+def test_a_record_holds_the_photo_and_all_about_it(tmp_path):
+    photos = write_photos(tmp_path / "photos", {"daisy": 4, "roses": 4}, width=30, height=20)
+    convert(photos, tmp_path / "flowers", validation_fraction=0.25, test_fraction=0.25)
+    records = [
+        record
+        for split in ("train", "validation", "test")
+        for record in read_split(tmp_path / "flowers", split)
+    ]
+    assert sorted(record["image/filename"].decode() for record in records) == sorted(
+        path.relative_to(photos).as_posix() for path in photos.glob("*/*")
+    )
+    for record in records:
+        filename = record["image/filename"].decode()
+        assert record == {
+            "image/encoded": (photos / filename).read_bytes(),
+            "image/format": b"jpeg",
+            "image/height": 20,
+            "image/width": 30,
+            "image/class/label": {"daisy": 0, "roses": 1}[filename.split("/")[0]],
+            "image/class/text": filename.split("/")[0].encode(),
+            "image/filename": filename.encode(),
+        }
+
+
+def test_a_second_conversion_gives_the_same_bytes(tmp_path):
+    photos = write_photos(tmp_path / "photos", {"daisy": 12})
+    tiny_photo(99).save(photos / "daisy" / "encoded_anew.png")
+    for name in ("a", "b"):
+        convert(photos, tmp_path / name)
+    for name in names_in(tmp_path / "a"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_a_photo_that_is_no_jpeg_is_written_as_one(tmp_path):
+    photos = write_photos(tmp_path / "photos", {"daisy": 2})
+    tiny_photo(7).save(photos / "daisy" / "a.png")
+    convert(photos, tmp_path / "flowers")
+    records = {
+        record["image/filename"]: record
+        for split in ("train", "validation")
+        for record in read_split(tmp_path / "flowers", split)
+    }
+    image = Image.open(io.BytesIO(records[b"daisy/a.png"]["image/encoded"]))
+    assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (24, 16))
+    difference = np.asarray(image).astype(int) - np.asarray(tiny_photo(7)).astype(int)
+    assert np.abs(difference).mean() < 4
+
+
+def make_messy_photos(folder):
+    """A folder of photos such as people have, with what has to be left out of it."""
+    write_photos(folder, {"daisy": 6, "roses": 6})
+    (folder / "daisy" / "page.jpg").write_text("<!doctype html><title>404</title>")
+    (folder / "daisy" / "empty.jpg").touch()
+    (folder / "daisy" / "notes.txt").write_text("where they grew")
+    (folder / "daisy" / "more").mkdir()
+    (folder / "roses" / "cut.jpg").write_bytes((folder / "roses" / "0.jpg").read_bytes()[:-40])
+    os.mkfifo(folder / "roses" / "pipe.jpg")
+    (folder / "roses" / ".DS_Store").write_text("hidden")
+    (folder / "roses" / "Thumbs.db").write_text("litter")
+    (folder / "LICENSE.txt").write_text("CC-BY")
+    shutil.copy(folder / "daisy" / "0.jpg", folder / "stray.jpg")
+    shutil.copy(folder / "daisy" / "1.jpg", folder / "roses" / "in_both.jpg")
+    return folder
+
+
+def test_what_is_no_photo_is_left_out_and_listed(tmp_path):
+    photos = make_messy_photos(tmp_path / "photos")
+    description = convert(photos, tmp_path / "flowers")
+    skipped = {bad["file"]: bad["reason"] for bad in description["skipped"]}
+    assert skipped.pop("roses/cut.jpg").startswith("broken: ")
+    assert skipped == {
+        "stray.jpg": "lies in no class folder",
+        "daisy/empty.jpg": "empty file",
+        "daisy/more": "a folder; photos are read from the class folder itself",
+        "daisy/notes.txt": "no photo: expected JPEG, PNG, BMP, GIF, WebP or TIFF",
+        "daisy/page.jpg": "an HTML page, no photo",
+        "roses/pipe.jpg": "no regular file",
+    }
+    assert description["in_two_classes"] == [["daisy/1.jpg", "roses/in_both.jpg"]]
+    assert sum(split["num_examples"] for split in description["splits"].values()) == 11
+
+
+def test_a_bad_photo_ends_the_run_where_that_is_wanted(tmp_path):
+    photos = write_photos(tmp_path / "photos", {"daisy": 3})
+    (photos / "daisy" / "page.jpg").write_text("<html>")
+    with pytest.raises(BadInput, match=r"daisy/page.jpg: an HTML page.*--on_bad_photo skip"):
+        convert(photos, tmp_path / "flowers", on_bad_photo="fail")
+    assert names_in(tmp_path) == ["photos"]
+
+
+def test_a_photo_that_only_pillow_reads_is_left_out(tmp_path, monkeypatch):
+    photos = write_photos(tmp_path / "photos", {"daisy": 3})
+    refused = (photos / "daisy" / "1.jpg").read_bytes()
+    decode = examples.make_decoder()
+    monkeypatch.setattr(
+        examples, "make_decoder", lambda: lambda data: None if data == refused else decode(data)
+    )
+    description = convert(photos, tmp_path / "flowers")
+    assert description["skipped"] == [
+        {"file": "daisy/1.jpg", "reason": "TensorFlow cannot decode it"}
+    ]
+
+
+def test_a_file_name_that_is_no_text_is_shown_as_one(tmp_path):
+    photos = write_photos(tmp_path / "photos", {"daisy": 2})
+    tiny_photo(9).save(os.fsencode(photos / "daisy") + b"/\xff.png", "PNG")
+    convert(photos, tmp_path / "flowers")
+    records = [r for s in ("train", "validation") for r in read_split(tmp_path / "flowers", s)]
+    assert rb"daisy/\xff.png" in [record["image/filename"] for record in records]
+
+
+def test_other_files_in_the_folder_are_left_alone(tmp_path):
+    photos = write_photos(tmp_path / "photos", {"daisy": 3})
+    (tmp_path / "flowers").mkdir()
+    (tmp_path / "flowers" / "notes.txt").write_text("mine")
+    convert(photos, tmp_path / "flowers", num_shards=1)
+    assert names_in(tmp_path / "flowers") == [
+        "dataset.json",
+        "flowers_train_00000-of-00001.tfrecord",
+        "flowers_validation_00000-of-00001.tfrecord",
+        "labels.txt",
+        "notes.txt",
+    ]
+    assert (tmp_path / "flowers" / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "name", ["labels.txt", "dataset.json", "birds_train-00000-of-00001.tfrecord"]
+)
+def test_another_dataset_is_not_written_over(tmp_path, name):
+    photos = write_photos(tmp_path / "photos", {"daisy": 3})
+    (tmp_path / "birds").mkdir()
+    (tmp_path / "birds" / name).write_text("precious")
+    with pytest.raises(BadInput, match="holds a dataset already"):
+        convert(photos, tmp_path / "birds")
+    assert names_in(tmp_path / "birds") == [name]
+    assert (tmp_path / "birds" / name).read_text() == "precious"
+
+
+def test_a_full_disk_is_told_in_a_line_and_leaves_nothing(tmp_path, monkeypatch):
+    photos = write_photos(tmp_path / "photos", {"daisy": 30})
+    written = []
+
+    class FullDisk(tf.python_io.TFRecordWriter):
+        def write(self, record):
+            written.append(record)
+            if len(written) == 8:
+                raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+            super().write(record)
+
+    monkeypatch.setattr(tf.python_io, "TFRecordWriter", FullDisk)
+    with pytest.raises(BadInput, match=r"cannot be written \(No space left on device\); make room"):
+        convert(photos, tmp_path / "flowers")
+    assert names_in(tmp_path) == ["photos"]
+
+
+def test_a_photo_that_changes_meanwhile_is_noticed(tmp_path, monkeypatch):
+    photos = write_photos(tmp_path / "photos", {"daisy": 5})
+    stratify = shards.stratify
+
+    def stratify_slowly(*args):
+        tiny_photo(77).save(photos / "daisy" / "2.jpg")
+        return stratify(*args)
+
+    monkeypatch.setattr(shards, "stratify", stratify_slowly)
+    with pytest.raises(BadInput, match=r"daisy/2.jpg: changed during the conversion"):
+        convert(photos, tmp_path / "flowers")
+    assert names_in(tmp_path) == ["photos"]
+
+
+KILLED_AFTER_TWO_SHARDS = """
+import os, signal, sys
+from datasets import examples
+from datasets.shards import write_shards
+
+write_examples = examples.write_examples
+written = []
+
+def write_two(path, records):
+    if len(written) == 2:
+        path.write_bytes(b"half a sha")
+        os.kill(os.getpid(), signal.SIGKILL)
+    written.append(path)
+    write_examples(path, records)
+
+examples.write_examples = write_two
+write_shards(sys.argv[1], sys.argv[2], progress=False)
+"""
+
+
+def test_a_killed_conversion_leaves_no_dataset_and_the_next_one_succeeds(tmp_path):
+    photos = write_photos(tmp_path / "photos", {"daisy": 20})
+    command = [sys.executable, "-c", KILLED_AFTER_TWO_SHARDS, photos, tmp_path / "flowers"]
+    killed = subprocess.run(command, cwd=ROOT, check=False)
+    assert killed.returncode == -9
+    leftover, name = names_in(tmp_path)
+    assert leftover.startswith(".flowers.")
+    assert name == "photos"
+    assert len(names_in(tmp_path / leftover)) == 3  # it was killed amid the third shard
+    convert(photos, tmp_path / "flowers")
+    assert names_in(tmp_path) == ["flowers", "photos"]
+    assert len(read_split(tmp_path / "flowers", "train")) == 18
+
+
+def test_without_photos_it_says_what_is_expected(tmp_path):
+    with pytest.raises(BadInput, match="no such folder"):
+        convert(tmp_path / "photos", tmp_path / "flowers")
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(BadInput, match="holds nothing; expected one folder a class"):
+        convert(tmp_path / "photos", tmp_path / "flowers")
+    tiny_photo(0).save(tmp_path / "photos" / "a.jpg")
+    with pytest.raises(BadInput, match="files, but no folders; expected one folder a class"):
+        convert(tmp_path / "photos", tmp_path / "flowers")
+    (tmp_path / "photos" / "daisy").mkdir()
+    with pytest.raises(BadInput, match="daisy: holds no photo; remove the folder or put"):
+        convert(tmp_path / "photos", tmp_path / "flowers")
+
+
+def test_the_folder_above_the_photos_is_recognized(tmp_path):
+    write_photos(tmp_path / "unpacked" / "flower_photos", {"daisy": 2})
+    with pytest.raises(BadInput, match=r"is .*unpacked/flower_photos the folder of photos\?"):
+        convert(tmp_path / "unpacked", tmp_path / "flowers")
+
+
+def test_a_class_without_a_readable_photo_is_an_error(tmp_path):
+    photos = write_photos(tmp_path / "photos", {"daisy": 2, "roses": 2})
+    for path in (photos / "roses").iterdir():
+        path.write_text("<html>")
+    with pytest.raises(BadInput, match=r"roses: no usable photo.*roses/0.jpg: an HTML page"):
+        convert(photos, tmp_path / "flowers")
+    for path in (photos / "roses").iterdir():
+        shutil.copy(photos / "daisy" / path.name, path)
+    with pytest.raises(BadInput, match=r"daisy: no usable photo.*each lies in another class too"):
+        convert(photos, tmp_path / "flowers")
+
+
+def test_a_dataset_among_the_photos_is_refused(tmp_path):
+    photos = write_photos(tmp_path / "photos", {"daisy": 2})
+    for place in (photos, photos / "tfrecords", photos / "daisy" / "deep"):
+        with pytest.raises(BadInput, match="lies in the folder of photos"):
+            convert(photos, place)
+
+
+def test_a_place_that_cannot_be_written_is_told_before_photos_are_read(tmp_path, monkeypatch):
+    photos = write_photos(tmp_path / "photos", {"daisy": 2})
+    monkeypatch.setattr(shards, "read_photo", lambda path: pytest.fail("read"))
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", tmp_path / "file" / "flowers"):
+        with pytest.raises(BadInput, match=r"cannot be written, .*/file is no folder or read-only"):
+            convert(photos, place)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"dataset_name": "../flowers"}, "dataset_name: expected letters"),
+        ({"dataset_name": ""}, "dataset_name: expected letters"),
+        ({"num_shards": 0}, "num_shards: expected 1 to 99999, got 0"),
+        ({"num_shards": 100_000}, "num_shards: expected 1 to 99999"),
+        ({"validation_fraction": 0}, "got 0 and 0"),
+        ({"validation_fraction": 0.6, "test_fraction": 0.4}, "got 0.6 and 0.4"),
+        ({"validation_fraction": float("nan")}, "validation_fraction has to be above 0"),
+        ({"on_bad_photo": "ask"}, "on_bad_photo: expected skip or fail, got 'ask'"),
+    ],
+)
+def test_an_argument_out_of_range_is_refused(tmp_path, options, expected):
+    with pytest.raises(BadInput, match=expected):
+        convert(tmp_path, tmp_path / "flowers", **options)
