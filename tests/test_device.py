@@ -1,0 +1,35 @@
+from types import SimpleNamespace
+
+import pytest
+
+from slim_on_tf2 import tf
+from training import device
+
+GPU = SimpleNamespace(name="/physical_device:GPU:0", device_type="GPU")
+
+
+@pytest.mark.parametrize(
+    ("gpus", "driver", "expected"),
+    [
+        ([], False, "Device: CPU"),
+        ([], True, "Device: CPU. There is a GPU that TensorFlow cannot use"),
+        ([GPU], True, "Device: GPU NVIDIA H100"),
+        ([GPU, GPU], True, "Device: GPU NVIDIA H100 (the first of 2)"),
+    ],
+)
+def test_the_device_is_one_line(monkeypatch, tmp_path, gpus, driver, expected):
+    trace = tmp_path / "version"
+    if driver:
+        trace.write_text("")
+    monkeypatch.setattr(device, "DRIVER_TRACES", (trace,))
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus)
+    monkeypatch.setattr(
+        tf.config.experimental, "get_device_details", lambda gpu: {"device_name": "NVIDIA H100"}
+    )
+    line = device.describe_device()
+    assert line.startswith(expected)
+    assert ("tensorflow[and-cuda]==" in line) == (driver and not gpus)
+
+
+def test_memory_of_a_gpu_grows_as_needed():
+    assert device.session_config().gpu_options.allow_growth

@@ -1,0 +1,126 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny_run import CLASSES, make_dataset, words
+
+import eval_flowers
+import train_flowers
+from bad_input import BadInput
+from slim_on_tf2 import tf
+
+PLOTS = ("predictions", "mistakes", "confusion_matrix", "calibration", "per_class")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of three steps and its dataset, evaluated once."""
+    folder = tmp_path_factory.mktemp("run")
+    data = make_dataset(folder)
+    with tf.Graph().as_default():
+        train_flowers.main(words(data, folder / "log", num_epochs=1))
+        eval_flowers.main([f"--log_dir={folder / 'log'}", "--batch_size=4"])
+    return folder
+
+
+def read_predictions(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_figures_are_those_of_a_count_by_hand(run):
+    metrics = json.loads((run / "log" / "eval" / "metrics.json").read_text())
+    rows = read_predictions(run / "log" / "eval" / "predictions.csv")
+    assert list(rows[0]) == ["filename", "label", "prediction", *CLASSES]
+    # Six photos were held out; the folder that a photo lay in is its truth.
+    assert len({row["filename"] for row in rows}) == len(rows) == metrics["num_examples"] == 6
+    assert all(row["filename"].startswith(f"{row['label']}/") for row in rows)
+    for row in rows:
+        probabilities = [float(row[name]) for name in CLASSES]
+        assert sum(probabilities) == pytest.approx(1, abs=1e-5)
+        assert row["prediction"] == CLASSES[int(np.argmax(probabilities))]
+    right = sum(row["prediction"] == row["label"] for row in rows)
+    assert metrics["accuracy"] == pytest.approx(right / 6)
+    surprise = [-np.log(float(row[row["label"]])) for row in rows]
+    assert metrics["loss"] == pytest.approx(np.mean(surprise), rel=1e-4)
+    for i, truth in enumerate(CLASSES):
+        for j, prediction in enumerate(CLASSES):
+            pairs = [(row["label"], row["prediction"]) for row in rows]
+            assert metrics["confusion_matrix"][i][j] == pairs.count((truth, prediction))
+    assert metrics["global_step"] == 3
+    assert metrics["split"] == "validation"
+    assert metrics["checkpoint"] == str(run / "log" / "best" / "model.ckpt-3")
+
+
+def test_validation_in_training_agrees(run):
+    best = json.loads((run / "log" / "best" / "best.json").read_text())
+    metrics = json.loads((run / "log" / "eval" / "metrics.json").read_text())
+    assert best["accuracy"] == pytest.approx(metrics["accuracy"])
+    assert best["loss"] == pytest.approx(metrics["loss"], rel=1e-5)
+
+
+def test_the_plots_are_pictures_and_stand_in_tensorboards_events(run):
+    for name in PLOTS:
+        assert Image.open(run / "log" / "eval" / f"{name}.png").size[0] > 300
+    tags = {}
+    for path in (run / "log" / "eval").glob("events*"):
+        for event in tf.train.summary_iterator(str(path)):
+            tags |= {value.tag: event.step for value in event.summary.value}
+    assert {f"plots/{name}" for name in PLOTS} | {"accuracy", "losses/cross_entropy"} <= set(tags)
+    assert set(tags.values()) == {3}
+
+
+def test_a_path_and_latest_name_the_same_checkpoint_as_best_here(run, tmp_path):
+    results = []
+    for which in ("latest", str(run / "log" / "model.ckpt-3")):
+        eval_flowers.main(
+            [
+                f"--log_dir={run / 'log'}",
+                f"--checkpoint={which}",
+                f"--eval_dir={tmp_path}",
+                "--batch_size=4",
+            ]
+        )
+        results.append(read_predictions(tmp_path / "predictions.csv"))
+    assert results[0] == results[1] == read_predictions(run / "log" / "eval" / "predictions.csv")
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--log_dir=nowhere"], "nowhere/run.json is missing"),
+        (["--checkpoint=nowhere.ckpt"], "there is no checkpoint nowhere.ckpt"),
+        (["--split=holdout"], "holdout"),
+        (["--dataset_dir=nowhere"], "nowhere"),
+    ],
+)
+def test_a_flag_that_cannot_work_is_named(run, flags, expected):
+    with pytest.raises(BadInput, match=expected) as error:
+        eval_flowers.main([f"--log_dir={run / 'log'}", *flags])
+    assert "\n" not in str(error.value)
+
+
+def test_photos_of_other_classes_are_refused(run, tmp_path):
+    other = make_dataset(tmp_path)
+    labels = other / "labels.txt"
+    labels.write_text(labels.read_text().replace("daisy", "lilies"))
+    (other / "dataset.json").unlink()
+    with pytest.raises(BadInput, match="lilies, roses, tulips.* are not those"):
+        eval_flowers.main([f"--log_dir={run / 'log'}", f"--dataset_dir={other}"])
+
+
+def test_a_checkpoint_of_another_network_is_refused(run, tmp_path):
+    with tf.Graph().as_default(), tf.Session() as session:
+        variable = tf.get_variable("other", [1])
+        session.run(variable.initializer)
+        path = tf.train.Saver([variable]).save(session, str(tmp_path / "other.ckpt"))
+    with pytest.raises(BadInput, match="cannot be restored into the network"):
+        eval_flowers.main([f"--log_dir={run / 'log'}", f"--checkpoint={path}"])
+
+
+def test_show_says_so_where_there_is_no_display(capsys, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    eval_flowers.show([])
+    assert "there is no display" in capsys.readouterr().out

@@ -1,0 +1,207 @@
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+from tiny_run import CLASSES, make_dataset, rows, train, words
+
+import train_flowers
+from bad_input import BadInput
+from slim_on_tf2 import tf
+from training import hooks
+from training.checkpoints import Best
+from training.run_record import read_run
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return make_dataset(tmp_path_factory.mktemp("dataset"))
+
+
+def events(folder):
+    """The scalars (tag -> {step: value}) and the other tags of a folder's event files."""
+    scalars, others = {}, set()
+    for path in Path(folder).glob("events*"):
+        for event in tf.train.summary_iterator(str(path)):
+            for value in event.summary.value:
+                if value.HasField("simple_value"):
+                    scalars.setdefault(value.tag, {})[event.step] = value.simple_value
+                else:
+                    others.add(value.tag)
+    return scalars, others
+
+
+def test_a_run_trains_validates_and_says_what_came_out(data, tmp_path, capsys):
+    status, result, lines = train(data, tmp_path, capsys, num_epochs=2)
+    assert status == 0
+    # 18 photos in batches of 6, twice; validation at the end of each epoch.
+    assert result["steps"] == 6
+    assert [int(row["step"]) for row in rows(tmp_path)] == [1, 2, 3, 4, 5, 6]
+    assert [int(row["step"]) for row in rows(tmp_path, "validation")] == [3, 6]
+    assert result["accuracy"] == pytest.approx(float(rows(tmp_path, "validation")[1]["accuracy"]))
+    assert result["best_accuracy"] == pytest.approx(
+        max(float(row["accuracy"]) for row in rows(tmp_path, "validation"))
+    )
+    assert result["checkpoint"] == str(tmp_path / "model.ckpt-6")
+    assert lines[0].startswith("Device: ")
+    assert "18 photos to train on and 6 to validate with, 3 classes" in lines[1]
+
+    run = read_run(tmp_path)
+    assert (run.model_name, run.image_size, run.labels) == (
+        "mobilenet_v1_025",
+        32,
+        list(CLASSES),
+    )
+    assert run.flags["batch_size"] == 6
+
+    scalars, others = events(tmp_path)
+    for row in rows(tmp_path):
+        step = int(row["step"])
+        parts = float(row["loss"]) + float(row["regularization_loss"])
+        assert float(row["total_loss"]) == pytest.approx(parts, rel=1e-5)
+        assert scalars["losses/cross_entropy"][step] == pytest.approx(float(row["loss"]))
+        assert 0 <= float(row["input_wait"]) <= 1
+    assert {"accuracy", "learning_rate", "speed/photos_per_second"} <= set(scalars)
+    assert any(tag.startswith("settings") for tag in others)
+    assert "augmented_photos" in others
+    assert set(events(tmp_path / "validation")[0]["accuracy"]) == {3, 6}
+
+    again, result_again, lines = train(data, tmp_path, capsys, num_epochs=2)
+    assert (again, result_again) == (0, result)
+    assert any("Going on from" in line for line in lines)
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_leaves_a_good_checkpoint(data, tmp_path, capsys):
+    """At this rate the weights of step 1 are finite and give an infinite loss in step 2 or 3."""
+    with pytest.raises(BadInput, match="the loss of step . is not a number") as error:
+        train(data, tmp_path, capsys, optimizer="sgd", learning_rate=1e30, save_steps=1)
+    good = tf.train.latest_checkpoint(str(tmp_path))
+    assert good in str(error.value)
+    bad_step = int(str(error.value).split("loss of step ")[1].split()[0])
+    assert int(good.rpartition("-")[2]) < bad_step - 1 or bad_step == 1
+    assert not list(tmp_path.glob(f"model.ckpt-{bad_step - 1}.*"))
+
+
+def test_sigterm_saves_and_the_same_command_goes_on(data, tmp_path, capsys, monkeypatch):
+    """The interrupted run, gone on with, computes what the uninterrupted one does."""
+    said = hooks.Progress._say
+
+    def say_and_terminate(self, step, learning_rate):
+        said(self, step, learning_rate)
+        if step == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    handler = signal.getsignal(signal.SIGTERM)
+    with monkeypatch.context() as patch:
+        patch.setattr(hooks.Progress, "_say", say_and_terminate)
+        status, result, _ = train(data, tmp_path / "a", capsys, max_number_of_steps=7)
+    assert status == 128 + signal.SIGTERM
+    assert (result["steps"], result["stopped_by"]) == (4, "SIGTERM")
+    assert result["checkpoint"] == str(tmp_path / "a" / "model.ckpt-4")
+    assert signal.getsignal(signal.SIGTERM) is handler
+
+    status, result, lines = train(data, tmp_path / "a", capsys, max_number_of_steps=7)
+    assert (status, result["steps"]) == (0, 7)
+    assert any("Going on from" in line and "model.ckpt-4" in line for line in lines)
+
+    train(data, tmp_path / "b", capsys, max_number_of_steps=7)
+    for split in ("train", "validation"):
+        for ours, theirs in zip(rows(tmp_path / "a", split), rows(tmp_path / "b", split)):
+            for column in ("step", "loss", "accuracy", "learning_rate"):
+                assert ours[column] == theirs[column]
+    assert len(rows(tmp_path / "a")) == len(rows(tmp_path / "b")) == 7
+
+
+def test_another_run_is_not_gone_on_with(data, tmp_path, capsys):
+    train(data, tmp_path, capsys, max_number_of_steps=0)
+    with pytest.raises(BadInput, match="image_size 32 there, 48 here"):
+        train(data, tmp_path, capsys, image_size=48)
+
+
+def test_a_killed_validation_is_made_good(data, tmp_path, capsys):
+    train(data, tmp_path, capsys, max_number_of_steps=0)
+    lines = (tmp_path / "metrics.csv").read_text().splitlines()
+    (tmp_path / "metrics.csv").write_text(lines[0] + "\n")
+    shutil.rmtree(tmp_path / "best")
+    _, result, _ = train(data, tmp_path, capsys, max_number_of_steps=0)
+    assert result["accuracy"] is not None
+    assert Best(tmp_path).record["step"] == 0
+
+
+def test_trainable_scopes_leave_the_rest_as_it_was_restored(data, tmp_path, capsys):
+    train(data, tmp_path / "first", capsys, max_number_of_steps=0)
+    checkpoint = tmp_path / "first" / "model.ckpt-0"
+    scope = "MobilenetV1/Logits"
+    train(
+        data,
+        tmp_path / "second",
+        capsys,
+        checkpoint_path=checkpoint,
+        checkpoint_exclude_scopes="",
+        trainable_scopes=scope,
+        max_number_of_steps=2,
+    )
+    before, after = (
+        tf.train.load_checkpoint(str(path))
+        for path in (checkpoint, tmp_path / "second" / "model.ckpt-2")
+    )
+    changed = {
+        name
+        for name in before.get_variable_to_shape_map()
+        if name.startswith("MobilenetV1") and "Adam" not in name
+        if (before.get_tensor(name) != after.get_tensor(name)).any()
+    }
+    # Not even the moving averages of the layers that do not train have moved.
+    assert changed == {f"{scope}/Conv2d_1c_1x1/weights", f"{scope}/Conv2d_1c_1x1/biases"}
+
+
+def test_two_trainings_do_not_share_a_log_dir(data, tmp_path, capsys):
+    from training.lock import alone_in
+
+    with alone_in(tmp_path), pytest.raises(BadInput, match="another training is running"):
+        train(data, tmp_path, capsys)
+
+
+def test_a_corrupt_record_is_named_by_shard_and_place(tmp_path, capsys):
+    data = make_dataset(tmp_path)
+    shard = sorted(data.glob("*train*"))[0]
+    records = list(tf.io.tf_record_iterator(str(shard)))
+    example = tf.train.Example.FromString(records[1])
+    example.features.feature["image/encoded"].bytes_list.value[0] = b"\xff\xd8\xffno photo"
+    with tf.io.TFRecordWriter(str(shard)) as writer:
+        for index, record in enumerate(records):
+            writer.write(example.SerializeToString() if index == 1 else record)
+    (data / "dataset.json").unlink()  # counted anew, so that the shard is taken for the right one
+    with pytest.raises(BadInput, match=f"{shard}: record 1 "):
+        train(data, tmp_path / "run", capsys)
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "expected"),
+    [
+        ("model_name", "inception_resnet", "did you mean inception_resnet_v2"),
+        ("dataset_dir", "nowhere", "--dataset_dir nowhere is no folder"),
+        ("checkpoint_path", "nowhere.ckpt", "there is no checkpoint nowhere.ckpt"),
+        ("trainable_scopes", "Nowhere", "--trainable_scopes Nowhere names no variable"),
+    ],
+)
+def test_a_flag_that_cannot_work_is_named(data, tmp_path, capsys, flag, value, expected):
+    with pytest.raises(BadInput, match=expected) as error:
+        train_flowers.main(words(data, tmp_path, **{flag: value}))
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "checkpoint").exists()
+
+
+def test_a_log_dir_that_is_a_file_is_named(data, tmp_path, capsys):
+    (tmp_path / "log").write_text("")
+    with pytest.raises(BadInput, match="--log_dir .*log cannot be written to"):
+        train(data, tmp_path / "log", capsys)
+
+
+def test_every_flag_is_read(data, tmp_path, capsys):
+    """Each flag appears where the run is made, so that none is an empty promise."""
+    parsed = vars(train_flowers.parse_flags([]))
+    sources = [Path(train_flowers.__file__), *Path("training").glob("*.py")]
+    text = "\n".join(path.read_text() for path in sources)
+    assert [name for name in parsed if f"flags.{name}" not in text] == []

@@ -1,0 +1,115 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from bad_input import BadInput
+from slim_on_tf2 import slim, tf
+from training import warm_start
+from training.checkpoints import checkpoint_at
+
+
+def network(classes, width=4, scope="Net"):
+    """Two layers with batch norm: 5 variables in Net/conv, 2 in Net/Logits."""
+    with tf.variable_scope(scope):
+        net = slim.conv2d(
+            tf.zeros([1, 8, 8, 3]), width, 3, normalizer_fn=slim.batch_norm, scope="conv"
+        )
+        return slim.fully_connected(slim.flatten(net), classes, scope="Logits")
+
+
+def save(path, version=tf.train.SaverDef.V2, **kwargs):
+    """Saves a network whose variables all hold 7, with an optimizer's slot beside them."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        network(**kwargs)
+        tf.get_variable("Net/conv/weights/Adam", initializer=np.zeros(2, np.float32))
+        session.run(tf.global_variables_initializer())
+        session.run([v.assign(tf.fill(v.shape, 7.0)) for v in tf.global_variables()])
+        return tf.train.Saver(write_version=version).save(session, str(path))
+
+
+@pytest.fixture(params=[tf.train.SaverDef.V1, tf.train.SaverDef.V2], ids=["V1", "V2"])
+def checkpoint(request, tmp_path):
+    return save(tmp_path / "model.ckpt", request.param, classes=1001)
+
+
+def test_all_but_the_head_is_restored_from_either_format(checkpoint):
+    network(classes=5)
+    found = warm_start.compare(checkpoint, slim.get_model_variables(), ["Net/Logits"])
+    warm_start.check(found, "net")
+    restore = warm_start.restore_fn(found)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        restore(session)
+        values = {v.op.name: session.run(v) for v in slim.get_model_variables()}
+    restored = {name for name, value in values.items() if (value == 7).all()}
+    assert restored == {
+        "Net/conv/weights",
+        "Net/conv/BatchNorm/beta",
+        "Net/conv/BatchNorm/moving_mean",
+        "Net/conv/BatchNorm/moving_variance",
+    }
+    assert sorted(found.excluded) == ["Net/Logits/biases", "Net/Logits/weights"]
+    assert found.unused == ["Net/conv/weights/Adam"]
+    parameters = 3 * 3 * 3 * 4 + 4 + 4 + 4
+    assert f"Restored 4 variables ({parameters} parameters)" in found.describe()[0]
+
+
+def test_a_misshapen_head_is_an_error_that_names_the_flag(checkpoint):
+    network(classes=5)
+    found = warm_start.compare(checkpoint, slim.get_model_variables())
+    with pytest.raises(BadInput) as error:
+        warm_start.check(found, "net")
+    message = str(error.value)
+    assert "Net/Logits/weights has shape [256, 1001], not [256, 5]" in message
+    assert "add Net/Logits to --checkpoint_exclude_scopes" in message
+    warm_start.check(found, "net", ignore_missing_vars=True)
+    assert sorted(found.misshapen) == ["Net/Logits/biases", "Net/Logits/weights"]
+
+
+def test_missing_variables_are_listed_up_to_ten(tmp_path):
+    checkpoint = save(tmp_path / "model.ckpt", classes=5)
+    network(classes=5)
+    for i in range(12):
+        slim.model_variable(f"Net/new_{i:02}/weights", [1])
+    found = warm_start.compare(checkpoint, slim.get_model_variables())
+    with pytest.raises(BadInput) as error:
+        warm_start.check(found, "net")
+    assert "Net/new_09/weights is missing; and 2 more" in str(error.value)
+    assert "Net/new_10" not in str(error.value)
+
+
+def test_a_checkpoint_of_another_network_is_refused_whatever_the_flags(tmp_path):
+    checkpoint = save(tmp_path / "model.ckpt", classes=5, scope="Other")
+    network(classes=5)
+    found = warm_start.compare(checkpoint, slim.get_model_variables())
+    with pytest.raises(BadInput, match="holds no variable of net"):
+        warm_start.check(found, "net", ignore_missing_vars=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("Net/Logits", True), ("Net/Logits/weights", True), ("Net/LogitsExtra/weights", False)],
+)
+def test_a_scope_is_a_whole_part_of_a_name(name, expected):
+    assert warm_start.in_scopes(name, ["Net/Logits"]) is expected
+
+
+def test_without_the_flag_the_published_checkpoint_is_looked_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    row = SimpleNamespace(checkpoint="net.ckpt", checkpoint_url="https://example.org/net.tgz")
+    with pytest.raises(BadInput) as error:
+        warm_start.first_checkpoint(None, "net", row)
+    assert "https://example.org/net.tgz" in str(error.value)
+    assert "--checkpoint_path none" in str(error.value)
+    save(tmp_path / "checkpoints" / "net.ckpt", classes=5)
+    assert warm_start.first_checkpoint(None, "net", row) == "checkpoints/net.ckpt"
+    assert warm_start.first_checkpoint("none", "net", row) is None
+
+
+def test_a_broken_checkpoint_is_named(tmp_path):
+    path = tmp_path / "model.ckpt"
+    path.write_bytes(b"<html>not found</html>")
+    network(classes=5)
+    with pytest.raises(BadInput, match=str(path)):
+        warm_start.compare(checkpoint_at(path), slim.get_model_variables())

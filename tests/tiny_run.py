@@ -1,0 +1,47 @@
+"""A tiny dataset and a tiny network, for tests that train."""
+
+import csv
+import json
+from pathlib import Path
+
+from tiny_photos import write_photos
+
+import train_flowers
+from datasets.shards import write_shards
+
+CLASSES = ("daisy", "roses", "tulips")
+PHOTOS = 8  # of each class; 6 to train on, 2 to validate with
+BATCH_SIZE = 6  # so that an epoch is 3 steps
+FLAGS = {
+    "model_name": "mobilenet_v1_025",
+    "image_size": 32,
+    "batch_size": BATCH_SIZE,
+    "summary_steps": 1,
+    "checkpoint_path": "none",
+}
+
+
+def make_dataset(folder):
+    """Converts tiny photos; returns the folder of the TFRecords."""
+    photos = write_photos(Path(folder, "photos"), dict.fromkeys(CLASSES, PHOTOS))
+    write_shards(photos, Path(folder, "data"), validation_fraction=0.25, progress=False)
+    return Path(folder, "data")
+
+
+def words(data, log, **flags):
+    """The command line that trains the tiny network on `data`, in the folder `log`."""
+    chosen = FLAGS | {"dataset_dir": data, "log_dir": log} | flags
+    return [f"--{name}={value}" for name, value in chosen.items()]
+
+
+def train(data, log, capsys, **flags):
+    """Trains in this process; returns the exit status, the last line's JSON, and all lines."""
+    status = train_flowers.main(words(data, log, **flags))
+    lines = capsys.readouterr().out.splitlines()
+    return status, json.loads(lines[-1]), lines
+
+
+def rows(log_dir, split="train"):
+    """The rows of metrics.csv of one split."""
+    with Path(log_dir, "metrics.csv").open(newline="") as file:
+        return [row for row in csv.DictReader(file) if row["split"] == split]

@@ -1,0 +1,102 @@
+"""Fine-tunes a slim network on photos.
+
+    python train_flowers.py                               # flowers, from ImageNet weights
+    python train_flowers.py --checkpoint_path none        # the same, from scratch
+    python train_flowers.py --dataset_dir data/birds --log_dir runs/birds \\
+        --model_name mobilenet_v1 --batch_size 32         # photos from convert_flowers.py
+    tensorboard --logdir runs                             # look at it
+
+Killed or stopped, it goes on where it was when it is started again with the same flags.
+"""
+
+import json
+import signal
+from pathlib import Path
+
+from bad_input import BadInput
+from flags import Parser, number, one_of, run, whole_number
+from nets.factory import check_image_size, find_network
+from training.checkpoints import holds_checkpoint
+from training.optimizer import OPTIMIZERS
+from training.warm_start import first_checkpoint
+
+DATASET_DIR = "data/flowers"
+
+
+def parse_flags(argv=None):
+    """The flags, each checked; the tutorial's values where none is given."""
+    parser = Parser(__doc__)
+    flag, switch = parser.flag, parser.switch
+    positive, steps, share = number(above=0), whole_number(1), number(least=0, below=1)
+
+    flag("dataset_dir", "DIR", str, None, f"TFRecords (default {DATASET_DIR}, fetched if empty)")
+    flag("log_dir", "DIR", str, "runs/flowers", "checkpoints and summaries")
+
+    flag("model_name", "NAME", str, "inception_resnet_v2", "network")
+    flag("image_size", "PX", whole_number(1), None, "side of its input (default the network's)")
+    flag("checkpoint_path", "PATH", str, None, "first weights, or none (default the published)")
+    flag("checkpoint_exclude_scopes", "A,B", str, None, "not restored (default its heads)")
+    switch("ignore_missing_vars", "restore what fits, and let the rest begin at random")
+
+    flag("batch_size", "N", steps, 10, "photos a step")
+    flag("num_epochs", "X", positive, 70, "times through the photos")
+    flag("max_number_of_steps", "N", whole_number(0), None, "last step, in place of --num_epochs")
+    flag("trainable_scopes", "A,B", str, None, "train these alone (default all)")
+
+    flag("optimizer", "NAME", one_of(OPTIMIZERS), "adam", ", ".join(OPTIMIZERS))
+    flag("learning_rate", "X", positive, 0.0002, "of the first step")
+    flag("learning_rate_decay_factor", "X", number(above=0, most=1), 0.7, "the rate, times this")
+    flag("num_epochs_per_decay", "X", positive, 2.0, "after so many epochs, in stairs")
+    flag("weight_decay", "X", number(least=0), 0.00004, "factor of the L2 loss of the weights")
+    flag("label_smoothing", "X", share, 0.0, "share of a label given to all classes")
+    flag("batch_norm_decay", "X", share, None, "of its moving averages (default by the last step)")
+    switch("freeze_batch_norm", "keep the restored averages; set by --trainable_scopes")
+    flag("seed", "N", whole_number(0), 0, "of order, distortions and random weights")
+
+    flag("eval_steps", "N", steps, None, "steps between validations (default an epoch)")
+    flag("save_steps", "N", steps, None, "steps between checkpoints (default 10 minutes)")
+    flag("summary_steps", "N", steps, 10, "steps between summaries and lines")
+    return parser.parse_args(argv)
+
+
+def check_flags(flags):
+    """Refuses what cannot work before TensorFlow is imported, and fills in the defaults.
+
+    Raises:
+      BadInput: names the flag, what was expected, and the cure.
+    """
+    network = find_network(flags.model_name)
+    flags.image_size = flags.image_size or network.image_size
+    check_image_size(flags.model_name, flags.image_size)
+    if flags.dataset_dir and not Path(flags.dataset_dir).is_dir():
+        raise BadInput(
+            f"--dataset_dir {flags.dataset_dir} is no folder; convert_flowers.py makes one"
+        )
+    flags.dataset_dir = flags.dataset_dir or DATASET_DIR
+    if flags.checkpoint_exclude_scopes is None:
+        flags.checkpoint_exclude_scopes = ",".join(network.head_scopes)
+    if flags.trainable_scopes:
+        flags.freeze_batch_norm = True  # a layer that does not train keeps its averages too
+    flags.log_dir = str(Path(flags.log_dir))
+    if not holds_checkpoint(flags.log_dir):
+        flags.checkpoint_path = first_checkpoint(flags.checkpoint_path, flags.model_name, network)
+
+
+def main(argv=None):
+    """Checks the flags, fetches the flowers where there are no photos yet, and trains."""
+    flags = parse_flags(argv)
+    check_flags(flags)
+    # TensorFlow takes six seconds to import, so a mistyped flag is answered before.
+    if not any(Path(flags.dataset_dir).glob("[!.]*")):
+        from datasets.flowers import download_and_convert
+
+        download_and_convert(flags.dataset_dir)
+    from training.fine_tune import fine_tune
+
+    result = fine_tune(flags)
+    print(json.dumps(result))
+    return 128 + signal.Signals[result["stopped_by"]] if "stopped_by" in result else 0
+
+
+if __name__ == "__main__":
+    run(main)

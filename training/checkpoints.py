@@ -1,0 +1,204 @@
+"""Checkpoint files: which one a path or a folder means, and whether it can be read."""
+
+import json
+import os
+import re
+import shutil
+import tarfile
+from pathlib import Path
+
+from bad_input import BadInput
+from files import written_aside
+
+
+def checkpoint_at(path):
+    """The checkpoint that `path` names: a V1 file, a V2 prefix, or a folder's newest.
+
+    Reads no tensor and does not import TensorFlow, so that a wrong path is answered at once.
+
+    Raises:
+      BadInput: `path` is no checkpoint; says what it is, and what to give in its place.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return _newest_in(path)
+    part = re.fullmatch(r"(.+)\.(meta|index|data-\d{5}-of-\d{5})", path.name)
+    if part:
+        raise BadInput(
+            f"{path} is one file of a checkpoint; give the name that its files share, "
+            f"{path.with_name(part[1])}"
+        )
+    if path.with_name(path.name + ".index").is_file():
+        return str(path)
+    if not path.is_file():
+        raise BadInput(f"there is no checkpoint {path}: no such file, and no {path.name}.index")
+    if tarfile.is_tarfile(path):
+        raise BadInput(
+            f"{path} is an archive; unpack it (tar -xf {path} -C {path.parent}) and give the "
+            ".ckpt in it"
+        )
+    return str(path)
+
+
+def holds_checkpoint(log_dir):
+    """Whether a run has saved to `log_dir`."""
+    return Path(log_dir, "checkpoint").is_file()
+
+
+def _newest_in(folder):
+    state = folder / "checkpoint"
+    named = (
+        re.search(r'^model_checkpoint_path: "(.+)"', state.read_text(), re.M)
+        if (state.is_file())
+        else None
+    )
+    if named:
+        return checkpoint_at(folder / named[1])
+    prefixes = sorted(folder.glob("*.index")) or sorted(folder.glob("*.ckpt"))
+    if len(prefixes) == 1:
+        return checkpoint_at(str(prefixes[0]).removesuffix(".index"))
+    if prefixes:
+        names = ", ".join(prefix.name.removesuffix(".index") for prefix in prefixes[:5])
+        raise BadInput(f"{folder} holds {len(prefixes)} checkpoints ({names}); give one of them")
+    raise BadInput(f"{folder} is a folder without a checkpoint; give a .ckpt file or its prefix")
+
+
+def _unreadable():
+    """What TensorFlow's reader raises over a file that is broken."""
+    from slim_on_tf2 import tf
+
+    return (tf.errors.OpError, ValueError, RuntimeError, IndexError)
+
+
+def read_checkpoint(path):
+    """TensorFlow's reader of the checkpoint `path` (V1 file or V2 prefix).
+
+    Raises:
+      BadInput: the file is broken, or no checkpoint at all.
+    """
+    from slim_on_tf2 import tf
+
+    try:
+        return tf.train.load_checkpoint(path)
+    except _unreadable() as error:
+        reason = str(error).splitlines()[0]
+        raise BadInput(
+            f"{path} cannot be read as a checkpoint ({reason}); fetch it anew"
+        ) from error
+
+
+def step_of(path):
+    """The global step that the checkpoint `path` was saved at; 0 where it does not say."""
+    reader = read_checkpoint(path)
+    return int(reader.get_tensor("global_step")) if reader.has_tensor("global_step") else 0
+
+
+def is_whole(path):
+    """Whether each tensor of the checkpoint `path` can be read (a crash may leave half a file)."""
+    from slim_on_tf2 import tf
+
+    try:
+        reader = tf.train.load_checkpoint(path)
+        for name in reader.get_variable_to_shape_map():
+            reader.get_tensor(name)
+    except _unreadable():
+        return False
+    return True
+
+
+def newest_whole(log_dir):
+    """The newest checkpoint of a run that can be read; None where the run has none yet.
+
+    Where newer ones are broken, the folder's `checkpoint` file is turned to the one that is whole,
+    so that a managed session finds it too.
+
+    Raises:
+      BadInput: there are checkpoints and each of them is broken.
+    """
+    from slim_on_tf2 import tf
+
+    state = tf.train.get_checkpoint_state(str(log_dir))
+    known = list(state.all_model_checkpoint_paths) if state else []
+    for count in range(len(known), 0, -1):
+        if is_whole(known[count - 1]):
+            if count < len(known):
+                _keep(log_dir, known[:count])
+                print(f"{known[-1]} is broken; going on from {known[count - 1]}", flush=True)
+            return known[count - 1]
+    if known:
+        raise BadInput(f"no checkpoint of {log_dir} can be read; give another --log_dir")
+    return None
+
+
+def forget(log_dir, step):
+    """Removes the checkpoint of step `step` from a run, and returns the newest that is left."""
+    from slim_on_tf2 import tf
+
+    state = tf.train.get_checkpoint_state(str(log_dir))
+    known = list(state.all_model_checkpoint_paths) if state else []
+    left = [path for path in known if not path.endswith(f"-{step}")]
+    if left != known:
+        _keep(log_dir, left)
+        tf.train.remove_checkpoint(str(Path(log_dir, f"model.ckpt-{step}")))
+    return left[-1] if left else None
+
+
+def _keep(log_dir, paths):
+    from slim_on_tf2 import tf
+
+    if paths:
+        tf.train.update_checkpoint_state(
+            str(log_dir),
+            os.path.relpath(paths[-1], log_dir),
+            [os.path.relpath(p, log_dir) for p in paths],
+        )
+    else:
+        Path(log_dir, "checkpoint").unlink()
+
+
+class Best:
+    """log_dir/best: the checkpoint with the highest validation accuracy, and best.json beside it.
+
+    best.json (step, accuracy, loss, checkpoint) is renamed into place after its checkpoint's files
+    stand and before older ones go, so that it never names a checkpoint that is not whole.
+    """
+
+    def __init__(self, log_dir):
+        """Reads what an earlier session of the run in `log_dir` has left, if anything."""
+        self.folder = Path(log_dir, "best")
+        self._json = self.folder / "best.json"
+        self.record = json.loads(self._json.read_text()) if self._json.is_file() else None
+
+    @property
+    def accuracy(self):
+        """The highest validation accuracy so far, in [0, 1]; None before the first."""
+        return self.record["accuracy"] if self.record else None
+
+    @property
+    def checkpoint(self):
+        """The path of the best checkpoint; None before the first."""
+        return str(self.folder / self.record["checkpoint"]) if self.record else None
+
+    def offer(self, checkpoint, step, accuracy, loss):
+        """Keeps `checkpoint` where its accuracy is higher than all before; says whether it was."""
+        if self.record and accuracy <= self.record["accuracy"]:
+            return False
+        self.folder.mkdir(exist_ok=True)
+        name = Path(checkpoint).name
+        for file in Path(checkpoint).parent.glob(f"{name}.*"):
+            with written_aside(self.folder / file.name) as aside:
+                _link_or_copy(file, aside)
+        self.record = {"step": step, "accuracy": accuracy, "loss": loss, "checkpoint": name}
+        with written_aside(self._json) as aside:
+            aside.write_text(json.dumps(self.record, indent=2) + "\n")
+        for file in self.folder.glob("model.ckpt-*"):
+            if not file.name.startswith(f"{name}."):
+                file.unlink()
+        return True
+
+
+def _link_or_copy(source, target):
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without hard links, as Colab's mounted drive
+        shutil.copyfile(source, target)

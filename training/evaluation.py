@@ -1,0 +1,137 @@
+"""Evaluation: one split, read once and in order, with the weights of one checkpoint.
+
+Validation in training and eval_flowers.py both run this, so that they agree on the same checkpoint.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bad_input import BadInput
+from datasets.batches import load_batch
+from nets.factory import get_network_fn
+from preprocessing.factory import get_preprocessing
+from reporting.predictions import Predictions
+from slim_on_tf2 import slim, tf
+from training.device import session_config
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What came out for one checkpoint."""
+
+    checkpoint: str
+    global_step: int
+    accuracy: float  # streaming, over all photos, in [0, 1]
+    losses: np.ndarray  # float32 [photos], the cross-entropy of each
+    predictions: Predictions
+
+
+class Evaluator:
+    """Holds the evaluation graph of a network and a split, and runs checkpoints through it."""
+
+    def __init__(self, run, dataset, batch_size):
+        """Builds the graph of `run`'s network in evaluation mode over `dataset`.
+
+        Args:
+          run: a `Run`: its network, image size and preprocessing are used.
+          dataset: a slim.dataset.Dataset whose labels are those of `run`.
+          batch_size: photos a step; no influence on the result.
+        """
+        self._dataset = dataset
+        self._class_names = run.labels
+        self._session = None
+        with tf.Graph().as_default() as self._graph:
+            preprocess = get_preprocessing(run.preprocessing_name, is_training=False)
+            batches = load_batch(
+                dataset,
+                batch_size,
+                run.image_size,
+                run.image_size,
+                is_training=False,
+                preprocess=preprocess,
+                with_filenames=True,
+            )
+            iterator = tf.data.make_initializable_iterator(batches)
+            batch = iterator.get_next()
+            network_fn = get_network_fn(run.model_name, len(run.labels), is_training=False)
+            logits, _ = network_fn(batch["images"])
+            self._fetches, self._accuracy = _measures(batch, logits)
+            self._start = [iterator.initializer, tf.local_variables_initializer()]
+            self._saver = tf.train.Saver(
+                [*slim.get_model_variables(), tf.train.get_or_create_global_step()]
+            )
+            self._global_step = tf.train.get_global_step()
+
+    def evaluate(self, checkpoint, interrupted=lambda: False, on_batch=lambda batch: None):
+        """Runs every photo of the split once.
+
+        Args:
+          checkpoint: path of the checkpoint to restore.
+          interrupted: asked before each batch; evaluation ends, without result, once it is true.
+          on_batch: called with each batch's values: `labels`, `probabilities`, `losses`,
+            `filenames`.
+
+        Returns:
+          An `Evaluation`, or None where it was interrupted.
+
+        Raises:
+          BadInput: the checkpoint lacks variables of the network, or the number of photos read is
+            not the split's.
+        """
+        if self._session is None:
+            self._session = tf.Session(graph=self._graph, config=session_config())
+        _restore(self._saver, self._session, checkpoint)
+        self._session.run(self._start)
+        parts = []
+        while not interrupted():
+            try:
+                parts.append(self._session.run(self._fetches))
+            except tf.errors.OutOfRangeError:
+                return self._collect(checkpoint, parts)
+            on_batch(parts[-1])
+        return None
+
+    def _collect(self, checkpoint, parts):
+        values = {name: np.concatenate([part[name] for part in parts]) for name in self._fetches}
+        count = len(values["labels"])
+        if count != self._dataset.num_samples:
+            raise BadInput(
+                f"{count} photos were read, but {self._dataset.num_samples} belong to the split "
+                f"{self._dataset.split_name}: convert the photos anew"
+            )
+        accuracy, global_step = self._session.run([self._accuracy, self._global_step])
+        predictions = Predictions(
+            filenames=[name.decode() for name in values["filenames"]],
+            labels=values["labels"],
+            probabilities=values["probabilities"],
+            class_names=self._class_names,
+        )
+        return Evaluation(
+            checkpoint, int(global_step), float(accuracy), values["losses"], predictions
+        )
+
+
+def _measures(batch, logits):
+    """The tensors to fetch for each batch, and the streaming accuracy over all so far."""
+    accuracy, update = slim.metrics.streaming_accuracy(tf.argmax(logits, -1), batch["labels"])
+    with tf.control_dependencies([update]):
+        labels = tf.identity(batch["labels"])
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+    fetches = {
+        "labels": labels,
+        "filenames": batch["filenames"],
+        "probabilities": tf.nn.softmax(logits),
+        "losses": losses,
+    }
+    return fetches, accuracy
+
+
+def _restore(saver, session, checkpoint):
+    try:
+        saver.restore(session, checkpoint)
+    except (tf.errors.OpError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise BadInput(
+            f"{checkpoint} cannot be restored into the network that run.json names ({reason})"
+        ) from error

@@ -1,0 +1,242 @@
+"""Fine-tuning from top to bottom: data, network and loss, first weights, session."""
+
+from importlib.metadata import version
+from pathlib import Path
+
+from bad_input import BadInput
+from datasets.batches import check_records, load_batch
+from datasets.splits import get_split
+from nets.factory import NETWORKS, get_network_fn
+from preprocessing.factory import get_preprocessing, to_pixels
+from reporting.photo_grid import photo_grid
+from slim_on_tf2 import slim, tf
+from training import checkpoints, hooks, warm_start
+from training.device import describe_device, session_config
+from training.evaluation import Evaluator
+from training.lock import alone_in
+from training.metrics_log import MetricsLog
+from training.run_record import Run, read_run, refuse_other_run, write_run
+from training.schedule import Schedule, batch_norm_decay, last_step, learning_rate
+from training.step import next_batch, training_step, variables_to_train
+
+PACKAGES = ("tensorflow", "tf_slim", "tf_keras", "numpy")
+CHECKPOINTS_KEPT = 5
+SECONDS_BETWEEN_CHECKPOINTS = 600
+PHOTOS_SHOWN = 25
+
+
+def fine_tune(flags):
+    """Trains a network as `flags` say, or goes on with the run that `flags.log_dir` holds.
+
+    Args:
+      flags: train_flowers.py's flags after its checks; attributes by the flags' names.
+
+    Returns:
+      A dict: `steps`, `accuracy` (of the last validation, in [0, 1]), `best_accuracy`,
+      `checkpoint` (the newest), `log_dir`; and `stopped_by` where a signal ended the run early.
+
+    Raises:
+      BadInput: a flag, the dataset, the checkpoint or the log_dir is at fault, or the loss was no
+        longer a number; says which, and the cure.
+    """
+    _say(describe_device())
+    photos, validation_photos = (get_split(s, flags.dataset_dir) for s in ("train", "validation"))
+    _say(
+        f"Data: {photos.num_samples} photos to train on and {validation_photos.num_samples} to "
+        f"validate with, {photos.num_classes} classes, from {flags.dataset_dir}"
+    )
+    steps = last_step(
+        photos.num_samples, flags.batch_size, flags.num_epochs, flags.max_number_of_steps
+    )
+    schedule = Schedule(photos.num_samples, flags.batch_size, steps, flags.eval_steps)
+    run = _describe_run(flags, photos, steps)
+    with alone_in(flags.log_dir), tf.Graph().as_default():
+        tf.set_random_seed(flags.seed)
+        newest, first_step = _find_start(flags.log_dir, run)
+        batch = _next_batch(flags, run, photos, first_step)
+        step = _training_step(flags, run, photos, batch)
+        init_fn = _first_weights(flags, newest)
+        _say(
+            f"Run: to step {steps}, {flags.batch_size} photos a step, "
+            f"batch norm decay {run.batch_norm_decay:g}"
+        )
+        try:
+            evaluator = Evaluator(run, validation_photos, flags.batch_size)
+            return _run_session(flags, run, schedule, step, first_step, init_fn, evaluator)
+        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError):
+            check_records(photos)  # names the shard and the record, where one is at fault
+            check_records(validation_photos)
+            raise
+
+
+def _describe_run(flags, photos, steps):
+    return Run(
+        model_name=flags.model_name,
+        image_size=flags.image_size,
+        preprocessing_name=NETWORKS[flags.model_name].preprocessing,
+        labels=[photos.labels_to_names[label] for label in range(photos.num_classes)],
+        dataset_name=photos.name,
+        dataset_dir=str(Path(flags.dataset_dir).resolve()),
+        optimizer=flags.optimizer,
+        trainable_scopes=flags.trainable_scopes,
+        batch_norm_decay=flags.batch_norm_decay or batch_norm_decay(steps),
+        flags=vars(flags),
+        versions={package: version(package) for package in PACKAGES},
+    )
+
+
+def _find_start(log_dir, run):
+    """The newest checkpoint in `log_dir` and its step, or None and 0; writes run.json."""
+    newest = checkpoints.newest_whole(log_dir)
+    if newest:
+        refuse_other_run(read_run(log_dir), run, log_dir)
+    write_run(log_dir, run)
+    return newest, checkpoints.step_of(newest) if newest else 0
+
+
+def _next_batch(flags, run, photos, first_step):
+    batches = load_batch(
+        photos,
+        flags.batch_size,
+        run.image_size,
+        run.image_size,
+        is_training=True,
+        preprocess=get_preprocessing(run.preprocessing_name, is_training=True),
+        seed=flags.seed,
+        first_example=first_step * flags.batch_size,
+    )
+    iterator = tf.data.make_initializable_iterator(batches)
+    tf.add_to_collection(tf.GraphKeys.TABLE_INITIALIZERS, iterator.initializer)
+    return next_batch(iterator)
+
+
+def _training_step(flags, run, photos, batch):
+    network_fn = get_network_fn(
+        run.model_name,
+        photos.num_classes,
+        weight_decay=flags.weight_decay,
+        is_training=True,
+        batch_norm_decay=run.batch_norm_decay,
+        freeze_batch_norm=flags.freeze_batch_norm,
+    )
+    rate = learning_rate(tf.train.get_or_create_global_step(), flags, photos.num_samples)
+    scopes = warm_start.split_scopes(flags.trainable_scopes)
+    step = training_step(batch, network_fn, flags.optimizer, rate, scopes, flags.label_smoothing)
+    trained, trainable = variables_to_train(scopes), tf.trainable_variables()
+    parameters, of = (sum(map(warm_start.count_parameters, v)) for v in (trained, trainable))
+    _say(
+        f"Network: {run.model_name} at {run.image_size} px; trains {len(trained)} of "
+        f"{len(trainable)} variables ({parameters:,} of {of:,} parameters)"
+        f"{', batch norm frozen' if flags.freeze_batch_norm else ''}"
+    )
+    return step
+
+
+def _first_weights(flags, newest):
+    """A function of a session that restores the first weights, or None where none are wanted."""
+    if newest:
+        _say(f"Going on from {newest}; --checkpoint_path is not read")
+        return None
+    if flags.checkpoint_path is None:
+        _say("First weights: random")
+        return None
+    found = warm_start.compare(
+        flags.checkpoint_path,
+        slim.get_model_variables(),
+        warm_start.split_scopes(flags.checkpoint_exclude_scopes),
+    )
+    warm_start.check(found, flags.model_name, flags.ignore_missing_vars)
+    for line in found.describe():
+        _say(line)
+    restore = warm_start.restore_fn(found)
+    return lambda scaffold, session: restore(session)
+
+
+def _run_session(flags, run, schedule, step, first_step, init_fn, evaluator):
+    saver = tf.train.Saver(max_to_keep=CHECKPOINTS_KEPT, save_relative_paths=True)
+    log = MetricsLog(flags.log_dir, schedule, first_step)
+    log.add_settings(vars(flags) | run.versions)
+    best = checkpoints.Best(flags.log_dir)
+    leave = hooks.LeaveOnSignal()
+    done = first_step
+    try:
+        with tf.train.MonitoredTrainingSession(
+            checkpoint_dir=flags.log_dir,
+            scaffold=tf.train.Scaffold(saver=saver, init_fn=init_fn),
+            hooks=[
+                tf.train.NanTensorHook(step.total_loss),
+                hooks.Progress(step, schedule, log, flags.summary_steps),
+                hooks.PhotoGrid(step, first_step, schedule, log, _photo_drawer(run)),
+                _checkpoint_saver(flags, saver),
+                hooks.Validation(
+                    step, evaluator, schedule, log, best, saver, flags.log_dir, leave.is_due
+                ),
+                leave,
+            ],
+            save_checkpoint_secs=None,
+            save_checkpoint_steps=None,
+            save_summaries_steps=None,
+            save_summaries_secs=None,
+            log_step_count_steps=None,
+            config=session_config(),
+        ) as session:
+            while done < schedule.last_step and not session.should_stop():
+                done = int(session.run(step.global_step))
+    except tf.train.NanLossDuringTrainingError:
+        _end_diverged(flags.log_dir, done)
+    finally:
+        leave.give_back()
+    return _result(flags.log_dir, done, log, best, leave)
+
+
+def _checkpoint_saver(flags, saver):
+    """TensorFlow's hook: at the start, the end, and every so many steps or minutes between."""
+    return tf.train.CheckpointSaverHook(
+        flags.log_dir,
+        save_steps=flags.save_steps,
+        save_secs=None if flags.save_steps else SECONDS_BETWEEN_CHECKPOINTS,
+        saver=saver,
+        save_graph_def=False,
+    )
+
+
+def _photo_drawer(run):
+    pixels_of = to_pixels(run.preprocessing_name)
+
+    def draw(images, labels):
+        titles = [run.labels[label] for label in labels[:PHOTOS_SHOWN]]
+        return photo_grid(
+            pixels_of(images[:PHOTOS_SHOWN]),
+            titles,
+            "What the network sees",
+            "The first photos of an epoch, distorted as in training",
+        )
+
+    return draw
+
+
+def _end_diverged(log_dir, done):
+    """Forgets the checkpoint, if there is one, whose weights gave a loss that is no number."""
+    good = checkpoints.forget(log_dir, done)
+    raise BadInput(
+        f"the loss of step {done + 1} is not a number; "
+        f"the last good checkpoint is {good or 'the one it began with'}. "
+        "Try again with a lower --learning_rate and another --log_dir"
+    ) from None
+
+
+def _result(log_dir, done, log, best, leave):
+    accuracies = list(log.validations().values())
+    result = {
+        "steps": done,
+        "accuracy": round(accuracies[-1], 6) if accuracies else None,
+        "best_accuracy": round(best.accuracy, 6) if accuracies else None,
+        "checkpoint": tf.train.latest_checkpoint(log_dir),
+        "log_dir": log_dir,
+    }
+    return result | ({"stopped_by": leave.received.name} if leave.received else {})
+
+
+def _say(line):
+    """Prints a line at once, also into a pipe or a file that somebody follows."""
+    print(line, flush=True)

@@ -1,0 +1,88 @@
+"""log_dir/run.json: what a run is, so that nothing has to be said twice.
+
+Training writes it before its first step; evaluation, and a training that goes on, read it.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from bad_input import BadInput
+from files import written_aside
+
+# What a checkpoint cannot be restored without: another network, label set or set of variables.
+SHAPING = (
+    "model_name",
+    "image_size",
+    "preprocessing_name",
+    "labels",
+    "optimizer",
+    "trainable_scopes",
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run is: what shapes its checkpoints, its flags, and the versions it ran with."""
+
+    model_name: str
+    image_size: int
+    preprocessing_name: str
+    labels: list
+    dataset_name: str
+    dataset_dir: str
+    optimizer: str
+    trainable_scopes: str | None
+    batch_norm_decay: float
+    flags: dict
+    versions: dict
+
+
+def write_run(log_dir, run):
+    """Writes `run` to `log_dir`/run.json."""
+    with written_aside(Path(log_dir, "run.json")) as aside:
+        aside.write_text(json.dumps(dataclasses.asdict(run), indent=2) + "\n")
+
+
+def read_run(log_dir):
+    """Reads the `Run` of `log_dir`.
+
+    Raises:
+      BadInput: the folder or its run.json is missing, broken, or lacks a setting.
+    """
+    path = Path(log_dir, "run.json")
+    cure = "give --log_dir the folder that train_flowers.py wrote"
+    if not path.is_file():
+        raise BadInput(f"{path} is missing; {cure}")
+    try:
+        settings = json.loads(path.read_text())
+        run = Run(**{field.name: settings[field.name] for field in dataclasses.fields(Run)})
+    except (ValueError, TypeError) as error:
+        raise BadInput(f"{path} is not the JSON of a run ({error}); {cure}") from error
+    except KeyError as error:
+        raise BadInput(f"{path} lacks {error}; {cure}") from error
+    _check(run, path)
+    return run
+
+
+def _check(run, path):
+    labels_are_names = isinstance(run.labels, list) and all(isinstance(x, str) for x in run.labels)
+    if not (labels_are_names and run.labels):
+        raise BadInput(f"{path}: expected a list of names under labels, got {run.labels!r}")
+    if not (isinstance(run.image_size, int) and run.image_size > 0):
+        raise BadInput(f"{path}: expected a number of pixels as image_size, got {run.image_size!r}")
+
+
+def refuse_other_run(old, new, log_dir):
+    """Raises BadInput where the run `new` cannot go on from the checkpoints of the run `old`."""
+    differences = [
+        f"{name} {getattr(old, name)} there, {getattr(new, name)} here"
+        for name in SHAPING
+        if getattr(old, name) != getattr(new, name)
+    ]
+    if differences:
+        raise BadInput(
+            f"{log_dir} holds another run ({'; '.join(differences)}): "
+            "give the same flags to go on with it, or another --log_dir"
+        )
