@@ -130,6 +130,12 @@ def newest_whole(log_dir):
     return None
 
 
+def remove_halves(log_dir):
+    """Removes what a full disk or a kill in the middle of saving has left in a run's folder."""
+    for half in Path(log_dir).glob("model.ckpt-*.tempstate*"):
+        half.unlink()
+
+
 def forget(log_dir, step):
     """Removes the checkpoint of step `step` from a run, and returns the newest that is left."""
     from slim_on_tf2 import tf

@@ -1,5 +1,8 @@
 """Fine-tuning from top to bottom: data, network and loss, first weights, session."""
 
+import errno
+import os
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -60,13 +63,35 @@ def fine_tune(flags):
             f"Run: to step {steps}, {flags.batch_size} photos a step, "
             f"batch norm decay {run.batch_norm_decay:g}"
         )
-        try:
+        with _errors_explained(flags, photos, validation_photos):
             evaluator = Evaluator(run, validation_photos, flags.batch_size)
             return _run_session(flags, run, schedule, step, first_step, init_fn, evaluator)
-        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError):
-            check_records(photos)  # names the shard and the record, where one is at fault
-            check_records(validation_photos)
-            raise
+
+
+@contextmanager
+def _errors_explained(flags, photos, validation_photos):
+    """Turns what TensorFlow says of a bad record, a full disk or a full GPU into one line."""
+    try:
+        yield
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError):
+        check_records(photos)  # names the shard and the record, where one is at fault
+        check_records(validation_photos)
+        raise
+    except (tf.errors.ResourceExhaustedError, OSError) as error:
+        no_space = os.strerror(errno.ENOSPC)
+        if no_space in str(error):
+            checkpoints.remove_halves(flags.log_dir)
+            raise BadInput(
+                f"--log_dir {flags.log_dir}: {no_space}; the newest whole checkpoint is "
+                f"{tf.train.latest_checkpoint(flags.log_dir)}. Make room and give the same "
+                "command again"
+            ) from error
+        if isinstance(error, tf.errors.ResourceExhaustedError):
+            raise BadInput(
+                f"--batch_size {flags.batch_size} at {flags.image_size} px needs more memory than "
+                "the device has; give a smaller one"
+            ) from error
+        raise
 
 
 def _describe_run(flags, photos, steps):
@@ -87,6 +112,7 @@ def _describe_run(flags, photos, steps):
 
 def _find_start(log_dir, run):
     """The newest checkpoint in `log_dir` and its step, or None and 0; writes run.json."""
+    checkpoints.remove_halves(log_dir)
     newest = checkpoints.newest_whole(log_dir)
     if newest:
         refuse_other_run(read_run(log_dir), run, log_dir)
