@@ -16,11 +16,11 @@ from flags import Parser, run
 
 DEMO = Path("demo")  # everything that the demo writes
 PHOTOS_PER_CLASS = 150
-PRETRAINING_STEPS = 500
+PRETRAINING_STEPS = 400
 STEPS = 100
 TRAINING = (
     "train_flowers.py --model_name mobilenet_v1_025 --image_size 96 --batch_size 32 "
-    "--learning_rate 0.004 --num_epochs_per_decay 3 --eval_steps 50 --summary_steps 25"
+    "--learning_rate 0.004 --num_epochs_per_decay 3 --summary_steps 20"
 )
 
 
@@ -62,7 +62,8 @@ def train(name, dataset, steps, checkpoint_path):
     return json.loads(
         python(
             f"{TRAINING} --dataset_dir {dataset} --log_dir {DEMO / 'runs' / name} "
-            f"--max_number_of_steps {steps} --checkpoint_path {checkpoint_path}"
+            f"--max_number_of_steps {steps} --eval_steps {max(steps // 4, 1)} "
+            f"--checkpoint_path {checkpoint_path}"
         )
     )
 
@@ -85,11 +86,11 @@ def main():
     print(f"Plots: {', '.join(map(str, sorted(Path(evaluated['eval_dir']).glob('*.png'))))}")
     print(f"Curves: {Path(sys.executable).parent / 'tensorboard'} --logdir {DEMO / 'runs'}")
     print(f"{time.monotonic() - started:.0f} s in all")
-    accuracies = {name: result["accuracy"] for name, result in results.items()}
-    wins = all(
-        accuracies["fine-tuned"] > accuracies[name] for name in results if name != "fine-tuned"
-    )
-    return 0 if wins else 1
+    fine_tuned = results.pop("fine-tuned")["accuracy"]
+    if fine_tuned <= max(result["accuracy"] for result in results.values()):
+        print("The fine-tuned network should have won, and did not", file=sys.stderr)
+        return 1
+    return 0
 
 
 def compare(results):

@@ -49,7 +49,13 @@ def parse_flags(argv=None):
     flag("num_epochs_per_decay", "X", positive, 2.0, "after so many epochs, in stairs")
     flag("weight_decay", "X", number(least=0), 0.00004, "factor of the L2 loss of the weights")
     flag("label_smoothing", "X", share, 0.0, "share of a label given to all classes")
-    flag("batch_norm_decay", "X", share, None, "of its moving averages (default by the last step)")
+    flag(
+        "batch_norm_decay",
+        "X",
+        number(above=0, below=1),
+        None,
+        "of its moving averages (default grows to 0.99)",
+    )
     switch("freeze_batch_norm", "keep the restored averages; set by --trainable_scopes")
     flag("seed", "N", whole_number(0), 0, "of order, distortions and random weights")
 

@@ -195,8 +195,8 @@ def get_network_fn(
       weight_decay: the factor of the L2 loss.
       is_training: a Python bool; steers dropout, batch norm and the auxiliary head, which is
         built in training alone.
-      batch_norm_decay: the decay of batch norm's moving averages, a step; None leaves the
-        network's own.
+      batch_norm_decay: the decay of batch norm's moving averages, a step, a number or a float32
+        scalar tensor; None leaves the network's own.
       freeze_batch_norm: batch norm uses its moving averages in training too, and leaves them.
 
     Returns:

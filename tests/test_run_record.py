@@ -15,7 +15,6 @@ RUN = Run(
     dataset_dir="data/flowers",
     optimizer="adam",
     trainable_scopes=None,
-    batch_norm_decay=0.9,
     flags={"batch_size": 4},
     versions={"tensorflow": "2.21.0"},
 )

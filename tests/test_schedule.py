@@ -1,3 +1,4 @@
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -35,10 +36,16 @@ def test_the_last_step_reads_every_photo_of_the_last_epoch(photos, batch, epochs
     assert last_step(photos, batch, epochs, steps) == expected
 
 
-def test_batch_norm_forgets_its_first_values_within_the_run():
-    for steps in (10, 50, 300, 23240):
-        assert batch_norm_decay(steps) ** steps < 0.0001
-    assert batch_norm_decay(23240) == 0.97
+def test_batch_norm_forgets_its_first_values_at_once_and_never_stops_averaging():
+    step = tf.placeholder(tf.int64, [])
+    decay = batch_norm_decay(step)
+    with tf.Session() as session:
+        decays = [session.run(decay, {step: at}) for at in range(1000)]
+    assert math.prod(decays[:10]) < 1e-4  # the share of the first values after ten steps
+    assert decays == sorted(decays)
+    assert decays[0] == pytest.approx(0.1)
+    assert decays[41] == pytest.approx(42 / 51)
+    assert decays[-1] == pytest.approx(0.99)
 
 
 def test_the_learning_rate_goes_down_in_stairs():

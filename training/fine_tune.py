@@ -52,17 +52,14 @@ def fine_tune(flags):
         photos.num_samples, flags.batch_size, flags.num_epochs, flags.max_number_of_steps
     )
     schedule = Schedule(photos.num_samples, flags.batch_size, steps, flags.eval_steps)
-    run = _describe_run(flags, photos, steps)
+    run = _describe_run(flags, photos)
     with alone_in(flags.log_dir), tf.Graph().as_default():
         tf.set_random_seed(flags.seed)
         newest, first_step = _find_start(flags.log_dir, run)
         batch = _next_batch(flags, run, photos, first_step)
         step = _training_step(flags, run, photos, batch)
         init_fn = _first_weights(flags, newest)
-        _say(
-            f"Run: to step {steps}, {flags.batch_size} photos a step, "
-            f"batch norm decay {run.batch_norm_decay:g}"
-        )
+        _say(f"Run: to step {steps}, {flags.batch_size} photos a step")
         with _errors_explained(flags, photos, validation_photos):
             evaluator = Evaluator(run, validation_photos, flags.batch_size)
             return _run_session(flags, run, schedule, step, first_step, init_fn, evaluator)
@@ -94,7 +91,7 @@ def _errors_explained(flags, photos, validation_photos):
         raise
 
 
-def _describe_run(flags, photos, steps):
+def _describe_run(flags, photos):
     return Run(
         model_name=flags.model_name,
         image_size=flags.image_size,
@@ -104,7 +101,6 @@ def _describe_run(flags, photos, steps):
         dataset_dir=str(Path(flags.dataset_dir).resolve()),
         optimizer=flags.optimizer,
         trainable_scopes=flags.trainable_scopes,
-        batch_norm_decay=flags.batch_norm_decay or batch_norm_decay(steps),
         flags=vars(flags),
         versions={package: version(package) for package in PACKAGES},
     )
@@ -137,15 +133,16 @@ def _next_batch(flags, run, photos, first_step):
 
 
 def _training_step(flags, run, photos, batch):
+    global_step = tf.train.get_or_create_global_step()
     network_fn = get_network_fn(
         run.model_name,
         photos.num_classes,
         weight_decay=flags.weight_decay,
         is_training=True,
-        batch_norm_decay=run.batch_norm_decay,
+        batch_norm_decay=flags.batch_norm_decay or batch_norm_decay(global_step),
         freeze_batch_norm=flags.freeze_batch_norm,
     )
-    rate = learning_rate(tf.train.get_or_create_global_step(), flags, photos.num_samples)
+    rate = learning_rate(global_step, flags, photos.num_samples)
     scopes = warm_start.split_scopes(flags.trainable_scopes)
     step = training_step(batch, network_fn, flags.optimizer, rate, scopes, flags.label_smoothing)
     trained, trainable = variables_to_train(scopes), tf.trainable_variables()

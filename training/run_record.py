@@ -34,7 +34,6 @@ class Run:
     dataset_dir: str
     optimizer: str
     trainable_scopes: str | None
-    batch_norm_decay: float
     flags: dict
     versions: dict
 

@@ -42,16 +42,21 @@ def last_step(num_examples, batch_size, num_epochs, max_number_of_steps=None):
     return math.ceil(num_epochs * num_examples / batch_size)
 
 
-def batch_norm_decay(steps):
-    """The decay of batch norm's moving averages for a run of `steps` steps.
+def batch_norm_decay(global_step):
+    """The decay of batch norm's moving averages at `global_step`, as a float32 scalar tensor.
 
-    After n steps decay ** n of the first values is left. With the published networks' 0.9997 that
-    is nine tenths after 300 steps, and a network that trains well evaluates badly. Each layer's
-    share adds to the next one's, so that even a hundredth is too much. Here e ** -10 is left at the
-    end of a run. Runs beyond 333 steps take 0.97, an average of some thirty batches: so already the
-    first epochs evaluate as they train.
+    With a constant decay, decay ** n of the first values is left after n steps: of the published
+    networks' 0.9997 nine tenths after 300 steps. Each layer's share adds to the next one's, so that
+    even a hundredth makes a network that trains well evaluate at chance. Here the decay grows with
+    the number of steps, (1 + n) / (10 + n), as in `tf.train.ExponentialMovingAverage`: the averages
+    are those of the last ninth of the run so far, up to a hundred batches (0.99), and nothing is
+    left of the first values after a few steps. So every validation, the first one too, sees the
+    network as it trains.
     """
-    return min(0.97, max(0.2, 1 - 10 / max(steps, 1)))
+    from slim_on_tf2 import tf
+
+    steps = tf.cast(global_step, tf.float32)
+    return tf.minimum(0.99, (1 + steps) / (10 + steps))
 
 
 def learning_rate(global_step, flags, num_examples):
