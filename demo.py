@@ -16,7 +16,7 @@ from flags import Parser, run
 
 DEMO = Path("demo")  # everything that the demo writes
 PHOTOS_PER_CLASS = 150
-PRETRAINING_STEPS = 400
+PRETRAINING_STEPS = 320
 STEPS = 100
 TRAINING = (
     "train_flowers.py --model_name mobilenet_v1_025 --image_size 96 --batch_size 32 "
