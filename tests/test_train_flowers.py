@@ -39,9 +39,11 @@ def test_a_run_trains_validates_and_says_what_came_out(data, tmp_path, capsys):
     assert result["steps"] == 6
     assert [int(row["step"]) for row in rows(tmp_path)] == [1, 2, 3, 4, 5, 6]
     assert [int(row["step"]) for row in rows(tmp_path, "validation")] == [3, 6]
-    assert result["accuracy"] == pytest.approx(float(rows(tmp_path, "validation")[1]["accuracy"]))
+    assert result["accuracy"] == pytest.approx(
+        float(rows(tmp_path, "validation")[1]["accuracy"]), abs=1e-6
+    )
     assert result["best_accuracy"] == pytest.approx(
-        max(float(row["accuracy"]) for row in rows(tmp_path, "validation"))
+        max(float(row["accuracy"]) for row in rows(tmp_path, "validation")), abs=1e-6
     )
     assert result["checkpoint"] == str(tmp_path / "model.ckpt-6")
     assert lines[0].startswith("Device: ")
