@@ -8,6 +8,7 @@ differs from the paper's figures (the stem, some depths), the network is that of
 from functools import partial
 
 from nets.dropout import dropout
+from nets.stages import build_stages
 from slim_on_tf2 import slim, tf
 
 _HALVE = {"stride": 2, "padding": "VALID"}
@@ -195,16 +196,8 @@ def inception_resnet_v2_base(
       ValueError: there is no such end point.
     """
     stages = _stages(activation_fn)
-    if final_endpoint not in stages:
-        raise ValueError(f"final_endpoint: {final_endpoint!r} is none of {', '.join(stages)}")
-    end_points = {}
     with tf.variable_scope(scope, "InceptionResnetV2", [inputs]):
-        net = inputs
-        for name, stage in stages.items():
-            net = end_points[name] = stage(net, scope=name)
-            if name == final_endpoint:
-                break
-    return net, end_points
+        return build_stages(inputs, stages, final_endpoint)
 
 
 def auxiliary_logits(net, num_classes, scope="AuxLogits"):

@@ -7,6 +7,7 @@ Applications", 2017, https://arxiv.org/abs/1704.04861.
 from functools import partial
 
 from nets.dropout import dropout
+from nets.stages import build_stages
 from slim_on_tf2 import slim, tf
 
 # Stride of the depthwise and depth of the pointwise convolution of each separable layer (Table 1).
@@ -61,16 +62,8 @@ def mobilenet_v1_base(
     if depth_multiplier <= 0:
         raise ValueError(f"depth_multiplier: expected a positive number, got {depth_multiplier}")
     stages = _stages(depth_multiplier, min_depth)
-    if final_endpoint not in stages:
-        raise ValueError(f"final_endpoint: {final_endpoint!r} is none of {', '.join(stages)}")
-    end_points = {}
     with tf.variable_scope(scope, "MobilenetV1", [inputs]):
-        net = inputs
-        for name, stage in stages.items():
-            net = end_points[name] = stage(net, scope=name)
-            if name == final_endpoint:
-                break
-    return net, end_points
+        return build_stages(inputs, stages, final_endpoint)
 
 
 def mobilenet_v1(
