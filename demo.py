@@ -6,6 +6,7 @@ figure is measured anew; every command is printed as you could type it.
 """
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from flags import Parser, run
 
-DEMO = Path("demo")  # everything that the demo writes
+DEMO = Path("demo")  # everything that the demo writes, in the project's folder
 PHOTOS_PER_CLASS = 150
 PRETRAINING_STEPS = 320
 STEPS = 100
@@ -72,7 +73,9 @@ def main():
     """Runs the demo; returns 1 where the fine-tuned network does not win."""
     Parser(__doc__).parse_args()
     started = time.monotonic()
-    shutil.rmtree(DEMO, ignore_errors=True)
+    os.chdir(Path(__file__).resolve().parent)
+    if DEMO.exists():
+        shutil.rmtree(DEMO)
     garden, flowers = make_dataset("garden"), make_dataset("flowers")
     pretrained = train("pretrained", garden, PRETRAINING_STEPS, "none")["checkpoint"]
     results = {

@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 
 from bad_input import BadInput
-from flags import Parser, run, whole_number
+from flags import Parser, path, run, whole_number
 from training.checkpoints import Best, checkpoint_at
 from training.run_record import read_run
 
@@ -24,11 +24,11 @@ def parse_flags(argv=None):
     """The flags, each checked."""
     parser = Parser(__doc__)
     flag, switch = parser.flag, parser.switch
-    flag("log_dir", "DIR", str, "runs/flowers", "what train_flowers.py wrote")
+    flag("log_dir", "DIR", path, "runs/flowers", "what train_flowers.py wrote")
     flag("checkpoint", "WHICH", str, "best", "best, latest, or a path")
     flag("split", "NAME", str, "validation", "split to read")
-    flag("dataset_dir", "DIR", str, None, "TFRecords (default those of the training)")
-    flag("eval_dir", "DIR", str, None, "where to write (default log_dir/eval)")
+    flag("dataset_dir", "DIR", path, None, "TFRecords (default those of the training)")
+    flag("eval_dir", "DIR", path, None, "where to write (default log_dir/eval)")
     flag("batch_size", "N", whole_number(1), 32, "photos at once; no influence on the figures")
     switch("show", "open the plots in windows as well")
     return parser.parse_args(argv)
@@ -60,7 +60,13 @@ def evaluate(flags, run_record, checkpoint):
     from training.evaluation import Evaluator
 
     print(describe_device(), flush=True)
-    dataset = get_split(flags.split, flags.dataset_dir or run_record.dataset_dir)
+    dataset_dir = flags.dataset_dir or run_record.dataset_dir
+    if not Path(dataset_dir).is_dir():
+        raise BadInput(
+            f"{dataset_dir}, where the training read its photos, is no folder here; "
+            "give --dataset_dir"
+        )
+    dataset = get_split(flags.split, dataset_dir)
     labels = [dataset.labels_to_names[label] for label in range(dataset.num_classes)]
     if labels != run_record.labels:
         raise BadInput(

@@ -26,6 +26,8 @@ def written_aside(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield aside
+            with aside.open("rb") as written:
+                os.fsync(written)  # a name must not reach the disk before what it names
             aside.replace(path)
         finally:
             aside.unlink(missing_ok=True)

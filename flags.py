@@ -13,18 +13,19 @@ from pathlib import Path
 
 from bad_input import BadInput
 
+LARGEST = 3.4e38  # what a float32 holds
+
 
 class Parser(argparse.ArgumentParser):
     """An `ArgumentParser` with a line a flag in its help, and a line an error."""
 
-    def __init__(self, docstring, **kwargs):
+    def __init__(self, docstring):
         """Makes a parser whose description is the script's `docstring`, as it stands."""
         super().__init__(
             description=docstring.strip(),
             formatter_class=_OneLineAFlag,
             allow_abbrev=False,
-            usage="%(prog)s [flags]" if "usage" not in kwargs else kwargs.pop("usage"),
-            **kwargs,
+            usage="%(prog)s [flags]",
         )
 
     def flag(self, name, metavar, kind, default, meaning):
@@ -75,6 +76,13 @@ def whole_number(least=0):
     return parse
 
 
+def path(text):
+    """A flag's type: the name of a file or folder, which is not empty."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"expected a path, got {text!r}")
+    return text
+
+
 def one_of(names):
     """A flag's type: one of `names`."""
 
@@ -96,7 +104,7 @@ def number(least=-math.inf, most=math.inf, *, above=-math.inf, below=math.inf):
             value = float(text)
         except ValueError:
             value = math.nan
-        if not (math.isfinite(value) and least <= value <= most and above < value < below):
+        if not (abs(value) < LARGEST and least <= value <= most and above < value < below):
             raise argparse.ArgumentTypeError(
                 f"expected a number {expected}".rstrip() + f", got {text!r}"
             )

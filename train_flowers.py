@@ -14,9 +14,9 @@ import signal
 from pathlib import Path
 
 from bad_input import BadInput
-from flags import Parser, number, one_of, run, whole_number
+from flags import Parser, number, one_of, path, run, whole_number
 from nets.factory import check_image_size, find_network
-from training.checkpoints import holds_checkpoint
+from training.checkpoints import refuse_pattern, saved_by_run
 from training.optimizer import OPTIMIZERS
 from training.warm_start import first_checkpoint
 
@@ -29,12 +29,12 @@ def parse_flags(argv=None):
     flag, switch = parser.flag, parser.switch
     positive, steps, share = number(above=0), whole_number(1), number(least=0, below=1)
 
-    flag("dataset_dir", "DIR", str, None, f"TFRecords (default {DATASET_DIR}, fetched if empty)")
-    flag("log_dir", "DIR", str, "runs/flowers", "checkpoints and summaries")
+    flag("dataset_dir", "DIR", path, None, f"TFRecords (default {DATASET_DIR}, fetched if empty)")
+    flag("log_dir", "DIR", path, "runs/flowers", "checkpoints and summaries")
 
     flag("model_name", "NAME", str, "inception_resnet_v2", "network")
     flag("image_size", "PX", whole_number(1), None, "side of its input (default the network's)")
-    flag("checkpoint_path", "PATH", str, None, "first weights, or none (default the published)")
+    flag("checkpoint_path", "PATH", path, None, "first weights, or none (default the published)")
     flag("checkpoint_exclude_scopes", "A,B", str, None, "not restored (default its heads)")
     switch("ignore_missing_vars", "restore what fits, and let the rest begin at random")
 
@@ -56,7 +56,7 @@ def parse_flags(argv=None):
         None,
         "of its moving averages (default grows to 0.99)",
     )
-    switch("freeze_batch_norm", "keep the restored averages; set by --trainable_scopes")
+    switch("freeze_batch_norm", "keep the restored averages, in training too")
     flag("seed", "N", whole_number(0), 0, "of order, distortions and random weights")
 
     flag("eval_steps", "N", steps, None, "steps between validations (default an epoch)")
@@ -81,10 +81,9 @@ def check_flags(flags):
     flags.dataset_dir = flags.dataset_dir or DATASET_DIR
     if flags.checkpoint_exclude_scopes is None:
         flags.checkpoint_exclude_scopes = ",".join(network.head_scopes)
-    if flags.trainable_scopes:
-        flags.freeze_batch_norm = True  # a layer that does not train keeps its averages too
+    refuse_pattern(flags.log_dir)
     flags.log_dir = str(Path(flags.log_dir))
-    if not holds_checkpoint(flags.log_dir):
+    if not saved_by_run(flags.log_dir):
         flags.checkpoint_path = first_checkpoint(flags.checkpoint_path, flags.model_name, network)
 
 

@@ -160,7 +160,9 @@ def check_records(dataset):
         for index, example in enumerate(read_examples(shard, dataset.num_classes)):
             features = example.features.feature
             if decode(features["image/encoded"].bytes_list.value[0]) is None:
-                name = b"".join(features["image/filename"].bytes_list.value).decode()
+                name = b"".join(features["image/filename"].bytes_list.value).decode(
+                    errors="replace"
+                )
                 raise BadInput(
                     f"{shard}: record {index} (counted from 0{name and ', '}{name}) holds no photo "
                     f"that TensorFlow can decode, expected JPEG, PNG, GIF or BMP; {CURE}"

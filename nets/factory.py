@@ -197,7 +197,9 @@ def get_network_fn(
         built in training alone.
       batch_norm_decay: the decay of batch norm's moving averages, a step, a number or a float32
         scalar tensor; None leaves the network's own.
-      freeze_batch_norm: batch norm uses its moving averages in training too, and leaves them.
+      freeze_batch_norm: batch norm uses its moving averages in training too, and leaves them;
+        True everywhere, or a function of a layer's scope name that says where. (The ResNets have
+        no choice: where any layer is frozen, all are.)
 
     Returns:
       A function of (images, reuse=None) that gives logits and end points. Images are float

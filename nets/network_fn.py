@@ -18,11 +18,12 @@ def make_network_fn(
     module = importlib.import_module(network.module)
     function = getattr(module, network.function)
     batch_norm = {} if batch_norm_decay is None else {"decay": batch_norm_decay}
-    if freeze_batch_norm:
+    arg_scope = getattr(module, network.arg_scope)(weight_decay=weight_decay)
+    if callable(freeze_batch_norm):
+        arg_scope = _with_some_frozen(arg_scope, freeze_batch_norm)
+    elif freeze_batch_norm:
         batch_norm["is_training"] = False
-    arg_scope = _with_batch_norm(
-        getattr(module, network.arg_scope)(weight_decay=weight_decay), batch_norm
-    )
+    arg_scope = _with_batch_norm(arg_scope, batch_norm)
     if freeze_batch_norm and not network.has_dropout:
         is_training = False  # these steer batch norm with it, past their arg_scope, and no more
     arguments = _arguments(function, is_training)
@@ -36,6 +37,21 @@ def make_network_fn(
 
     network_fn.default_image_size = network.image_size
     return network_fn
+
+
+def _with_some_frozen(arg_scope, is_frozen):
+    """`arg_scope` with the batch norms frozen that lie in a scope of which `is_frozen` is true."""
+
+    def batch_norm(inputs, **options):
+        if is_frozen(tf.get_variable_scope().name):
+            options["is_training"] = False
+        return slim.batch_norm(inputs, **options)
+
+    def steered(arguments):
+        normalized = arguments.get("normalizer_fn") is slim.batch_norm
+        return {**arguments, "normalizer_fn": batch_norm} if normalized else arguments
+
+    return {layer: steered(arguments) for layer, arguments in arg_scope.items()}
 
 
 def _with_batch_norm(arg_scope, options):

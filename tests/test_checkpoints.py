@@ -63,6 +63,30 @@ def test_a_run_goes_on_from_the_newest_checkpoint_that_is_whole(run_dir, capsys)
     assert tf.train.latest_checkpoint(str(run_dir)) == newest
 
 
+@pytest.mark.parametrize(
+    "torn", [b"", b"\0" * 80, b"<html>", b'model_checkpoint_path: "gone"', None]
+)
+def test_a_torn_list_of_checkpoints_costs_nothing(run_dir, torn):
+    (run_dir / "checkpoint").unlink() if torn is None else (run_dir / "checkpoint").write_bytes(
+        torn
+    )
+    assert checkpoints.newest_whole(run_dir) == str(run_dir / "model.ckpt-9")
+    state = tf.train.get_checkpoint_state(str(run_dir))
+    assert [path.rpartition("-")[2] for path in state.all_model_checkpoint_paths] == ["3", "6", "9"]
+
+
+def test_a_list_without_checkpoints_is_a_new_run(tmp_path):
+    (tmp_path / "checkpoint").write_text("")
+    assert checkpoints.newest_whole(tmp_path) is None
+    assert not (tmp_path / "checkpoint").exists()
+
+
+@pytest.mark.parametrize("name", ["run[1]", "run*", "run?", "run\\1"])
+def test_a_path_that_is_a_pattern_is_refused(tmp_path, name):
+    with pytest.raises(BadInput, match="rename the folder"):
+        checkpoint_at(tmp_path / name / "model.ckpt-1")
+
+
 def test_a_run_without_one_whole_checkpoint_is_refused_not_begun_anew(run_dir):
     for file in run_dir.glob("*.data*"):
         file.unlink()
@@ -92,3 +116,24 @@ def test_the_best_checkpoint_is_kept_and_survives_a_restart(run_dir):
         file.unlink()  # what the run itself keeps goes its own way
     assert (tf.train.load_variable(again.checkpoint, "weights") == 6).all()
     assert not list((run_dir / "best").glob("model.ckpt-3*"))
+
+
+def test_a_best_of_another_run_is_forgotten(run_dir):
+    Best(run_dir).offer(str(run_dir / "model.ckpt-6"), 6, 0.8, 0.7)
+    assert Best(run_dir, last_step=6).accuracy == 0.8
+    assert Best(run_dir, last_step=5).accuracy is None
+    assert Best(run_dir).checkpoint is None
+
+
+def test_the_best_goes_with_the_weights_that_were_lost(run_dir):
+    Best(run_dir).offer(str(run_dir / "model.ckpt-6"), 6, 0.8, 0.7)
+    assert checkpoints.forget(run_dir, 6) == str(run_dir / "model.ckpt-3")
+    assert Best(run_dir).record is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"step": 3}', "null"])
+def test_a_broken_best_json_is_named(run_dir, text):
+    (run_dir / "best").mkdir()
+    (run_dir / "best" / "best.json").write_text(text)
+    with pytest.raises(BadInput, match=r"best\.json is broken"):
+        Best(run_dir)

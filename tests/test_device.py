@@ -22,6 +22,7 @@ def test_the_device_is_one_line(monkeypatch, tmp_path, gpus, driver, expected):
     if driver:
         trace.write_text("")
     monkeypatch.setattr(device, "DRIVER_TRACES", (trace,))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus)
     monkeypatch.setattr(
         tf.config.experimental, "get_device_details", lambda gpu: {"device_name": "NVIDIA H100"}
@@ -29,6 +30,13 @@ def test_the_device_is_one_line(monkeypatch, tmp_path, gpus, driver, expected):
     line = device.describe_device()
     assert line.startswith(expected)
     assert ("tensorflow[and-cuda]==" in line) == (driver and not gpus)
+
+
+def test_a_gpu_that_is_hidden_on_purpose_needs_no_cure(monkeypatch, tmp_path):
+    (tmp_path / "version").write_text("")
+    monkeypatch.setattr(device, "DRIVER_TRACES", (tmp_path / "version",))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert device.describe_device() == "Device: CPU. CUDA_VISIBLE_DEVICES hides the GPU"
 
 
 def test_memory_of_a_gpu_grows_as_needed():

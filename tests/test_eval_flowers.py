@@ -9,7 +9,10 @@ from tiny_run import CLASSES, make_dataset, words
 import eval_flowers
 import train_flowers
 from bad_input import BadInput
+from datasets.splits import get_split
 from slim_on_tf2 import tf
+from training.evaluation import Diverged, Evaluator
+from training.run_record import read_run
 
 PLOTS = ("predictions", "mistakes", "confusion_matrix", "calibration", "per_class")
 
@@ -118,6 +121,32 @@ def test_a_checkpoint_of_another_network_is_refused(run, tmp_path):
         path = tf.train.Saver([variable]).save(session, str(tmp_path / "other.ckpt"))
     with pytest.raises(BadInput, match="cannot be restored into the network"):
         eval_flowers.main([f"--log_dir={run / 'log'}", f"--checkpoint={path}"])
+
+
+def test_an_evaluation_that_is_interrupted_has_no_result(run):
+    evaluator = Evaluator(
+        read_run(run / "log"), get_split("validation", run / "data"), batch_size=2
+    )
+    checkpoint = str(run / "log" / "model.ckpt-3")
+    batches = []
+    interrupted = lambda: len(batches) == 2  # noqa: E731
+    assert evaluator.evaluate(checkpoint, interrupted, batches.append) is None
+    assert len(batches) == 2
+    assert len(evaluator.evaluate(checkpoint).losses) == 6
+
+
+def test_weights_that_are_not_finite_are_not_evaluated(run, tmp_path):
+    reader = tf.train.load_checkpoint(str(run / "log" / "model.ckpt-3"))
+    with tf.Session() as session:
+        for name in reader.get_variable_to_shape_map():
+            tf.get_variable(name, initializer=reader.get_tensor(name))
+        session.run(tf.global_variables_initializer())
+        biases = tf.global_variables("MobilenetV1/Logits/Conv2d_1c_1x1/biases:0")[0]
+        session.run(biases.assign([np.nan] * 3))
+        path = tf.train.Saver().save(session, str(tmp_path / "nan.ckpt"))
+    evaluator = Evaluator(read_run(run / "log"), get_split("validation", run / "data"), 6)
+    with pytest.raises(Diverged, match="weights of step 3"):
+        evaluator.evaluate(path)
 
 
 def test_show_says_so_where_there_is_no_display(capsys, monkeypatch):

@@ -251,3 +251,13 @@ def test_the_table_is_read_without_tensorflow():
     loaded = subprocess.check_output([sys.executable, "-c", code], cwd=root, text=True).split()
     assert "nets.factory" in loaded
     assert not {"tensorflow", "tf_slim", "numpy"} & set(loaded)
+
+
+def test_batch_norm_can_be_frozen_in_some_layers_alone():
+    network_fn = factory.get_network_fn(
+        "mobilenet_v1_025", 3, is_training=True, freeze_batch_norm=lambda scope: "13" not in scope
+    )
+    network_fn(tf.zeros([2, 32, 32, 3]))
+    updated = {op.name for op in tf.get_collection(tf.GraphKeys.UPDATE_OPS)}
+    assert updated
+    assert all("Conv2d_13_" in name for name in updated)

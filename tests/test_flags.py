@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from bad_input import BadInput
-from flags import Parser, number, one_of, run, whole_number
+from flags import Parser, number, one_of, path, run, whole_number
 
 
 def parser():
@@ -13,6 +13,7 @@ def parser():
     made.flag("steps", "N", whole_number(1), 10, "how many steps")
     made.flag("rate", "X", number(above=0, most=1), 0.5, "how fast")
     made.flag("kind", "NAME", one_of(("sgd", "adam")), "adam", "which kind")
+    made.flag("place", "DIR", path, "here", "what place")
     made.flag("where", "DIR", str, None, "what place (default here)")
     made.switch("fast", "hurry")
     return made
@@ -25,6 +26,8 @@ def parser():
         (["--steps", "2.5"], "--steps: expected a whole number of at least 1, got '2.5'"),
         (["--rate", "0"], "--rate: expected a number at most 1 and above 0, got '0'"),
         (["--rate", "nan"], "--rate: expected a number at most 1 and above 0, got 'nan'"),
+        (["--place", ""], "--place: expected a path, got ''"),
+        (["--rate", "1e39"], "--rate: expected a number at most 1 and above 0, got '1e39'"),
         (["--rate", "inf"], "--rate: expected a number at most 1 and above 0, got 'inf'"),
         (["--rate", "x"], "--rate: expected a number at most 1 and above 0, got 'x'"),
         (["--kind", "lbfgs"], "--kind: expected one of sgd, adam, got 'lbfgs'"),

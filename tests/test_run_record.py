@@ -4,7 +4,7 @@ import json
 import pytest
 
 from bad_input import BadInput
-from training.run_record import Run, read_run, refuse_other_run, write_run
+from training.run_record import Run, changed_flags, read_run, refuse_other_run, write_run
 
 RUN = Run(
     model_name="mobilenet_v1_025",
@@ -15,6 +15,8 @@ RUN = Run(
     dataset_dir="data/flowers",
     optimizer="adam",
     trainable_scopes=None,
+    batch_size=4,
+    num_examples=18,
     flags={"batch_size": 4},
     versions={"tensorflow": "2.21.0"},
 )
@@ -54,11 +56,19 @@ def test_a_broken_run_json_is_named(tmp_path, text, expected):
         ("image_size", 128),
         ("optimizer", "sgd"),
         ("trainable_scopes", "MobilenetV1/Logits"),
+        ("batch_size", 8),
+        ("num_examples", 19),
     ],
 )
 def test_a_run_of_another_shape_is_refused_and_the_difference_named(name, value):
     with pytest.raises(BadInput, match=name):
         refuse_other_run(RUN, dataclasses.replace(RUN, **{name: value}), "runs/x")
+
+
+def test_what_changed_is_said_in_words():
+    assert changed_flags(RUN, dataclasses.replace(RUN, flags={"batch_size": 4})) == []
+    new = dataclasses.replace(RUN, flags={"batch_size": 4, "seed": 1, "log_dir": "b"})
+    assert changed_flags(RUN, new) == ["seed None before, 1 now"]
 
 
 def test_a_run_may_go_on_with_another_length_or_folder():

@@ -11,6 +11,15 @@ from bad_input import BadInput
 from files import written_aside
 
 
+def refuse_pattern(path):
+    """Raises BadInput for a path that TensorFlow's Saver would take for a pattern of names."""
+    if set("*?[\\") & set(str(path)):
+        raise BadInput(
+            f"{path}: TensorFlow does not find checkpoints under a name with * ? [ or \\ in it; "
+            "rename the folder"
+        )
+
+
 def checkpoint_at(path):
     """The checkpoint that `path` names: a V1 file, a V2 prefix, or a folder's newest.
 
@@ -19,6 +28,7 @@ def checkpoint_at(path):
     Raises:
       BadInput: `path` is no checkpoint; says what it is, and what to give in its place.
     """
+    refuse_pattern(path)
     path = Path(path)
     if path.is_dir():
         return _newest_in(path)
@@ -40,15 +50,22 @@ def checkpoint_at(path):
     return str(path)
 
 
-def holds_checkpoint(log_dir):
-    """Whether a run has saved to `log_dir`."""
-    return Path(log_dir, "checkpoint").is_file()
+def saved_by_run(log_dir):
+    """The checkpoints that a run has in `log_dir`, oldest first: the files themselves, not a list.
+
+    TensorFlow keeps a list too, the file `checkpoint`; a crash may leave that one empty or old.
+    """
+    folder = Path(log_dir)
+    files = folder.iterdir() if folder.is_dir() else ()
+    found = (re.fullmatch(r"(model\.ckpt-(\d+))\.index", file.name) for file in files)
+    by_step = sorted((int(match[2]), match[1]) for match in found if match)
+    return [str(folder / name) for _, name in by_step]
 
 
 def _newest_in(folder):
     state = folder / "checkpoint"
     named = (
-        re.search(r'^model_checkpoint_path: "(.+)"', state.read_text(), re.M)
+        re.search(r'^model_checkpoint_path: "(.+)"', state.read_text(errors="replace"), re.M)
         if (state.is_file())
         else None
     )
@@ -109,24 +126,21 @@ def is_whole(path):
 def newest_whole(log_dir):
     """The newest checkpoint of a run that can be read; None where the run has none yet.
 
-    Where newer ones are broken, the folder's `checkpoint` file is turned to the one that is whole,
-    so that a managed session finds it too.
+    The folder's `checkpoint` file is made to say the same, so that a managed session finds it too.
 
     Raises:
       BadInput: there are checkpoints and each of them is broken.
     """
-    from slim_on_tf2 import tf
-
-    state = tf.train.get_checkpoint_state(str(log_dir))
-    known = list(state.all_model_checkpoint_paths) if state else []
+    known = saved_by_run(log_dir)
     for count in range(len(known), 0, -1):
         if is_whole(known[count - 1]):
             if count < len(known):
-                _keep(log_dir, known[:count])
-                print(f"{known[-1]} is broken; going on from {known[count - 1]}", flush=True)
+                print(f"{known[-1]} is broken; {known[count - 1]} is whole", flush=True)
+            _list(log_dir, known[:count])
             return known[count - 1]
     if known:
         raise BadInput(f"no checkpoint of {log_dir} can be read; give another --log_dir")
+    _list(log_dir, [])
     return None
 
 
@@ -134,32 +148,32 @@ def remove_halves(log_dir):
     """Removes what a full disk or a kill in the middle of saving has left in a run's folder."""
     for half in Path(log_dir).glob("model.ckpt-*.tempstate*"):
         half.unlink()
+    for half in Path(log_dir, "best").glob(".model.ckpt-*"):
+        half.unlink()
 
 
 def forget(log_dir, step):
-    """Removes the checkpoint of step `step` from a run, and returns the newest that is left."""
+    """Removes the checkpoints from step `step` on, and returns the newest that is left."""
     from slim_on_tf2 import tf
 
-    state = tf.train.get_checkpoint_state(str(log_dir))
-    known = list(state.all_model_checkpoint_paths) if state else []
-    left = [path for path in known if not path.endswith(f"-{step}")]
-    if left != known:
-        _keep(log_dir, left)
-        tf.train.remove_checkpoint(str(Path(log_dir, f"model.ckpt-{step}")))
+    Best(log_dir, last_step=step - 1)
+    known = saved_by_run(log_dir)
+    left = [path for path in known if int(path.rpartition("-")[2]) < step]
+    _list(log_dir, left)
+    for path in known[len(left) :]:
+        tf.train.remove_checkpoint(path)
     return left[-1] if left else None
 
 
-def _keep(log_dir, paths):
+def _list(log_dir, paths):
+    """Writes TensorFlow's list of a run's checkpoints anew."""
     from slim_on_tf2 import tf
 
     if paths:
-        tf.train.update_checkpoint_state(
-            str(log_dir),
-            os.path.relpath(paths[-1], log_dir),
-            [os.path.relpath(p, log_dir) for p in paths],
-        )
+        names = [Path(path).name for path in paths]
+        tf.train.update_checkpoint_state(str(log_dir), names[-1], names)
     else:
-        Path(log_dir, "checkpoint").unlink()
+        Path(log_dir, "checkpoint").unlink(missing_ok=True)
 
 
 class Best:
@@ -169,11 +183,34 @@ class Best:
     stand and before older ones go, so that it never names a checkpoint that is not whole.
     """
 
-    def __init__(self, log_dir):
-        """Reads what an earlier session of the run in `log_dir` has left, if anything."""
+    def __init__(self, log_dir, last_step=None):
+        """Reads what an earlier session of the run in `log_dir` has left, if anything.
+
+        Args:
+          log_dir: the run's folder.
+          last_step: where given, a best of a later step is of another run, and is forgotten.
+
+        Raises:
+          BadInput: best.json is broken.
+        """
         self.folder = Path(log_dir, "best")
         self._json = self.folder / "best.json"
-        self.record = json.loads(self._json.read_text()) if self._json.is_file() else None
+        self.record = self._read()
+        if self.record and last_step is not None and self.record["step"] > last_step:
+            self._json.unlink()
+            self.record = None
+
+    def _read(self):
+        if not self._json.is_file():
+            return None
+        try:
+            record = json.loads(self._json.read_text())
+            self.folder / record["checkpoint"], int(record["step"]), float(record["accuracy"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadInput(
+                f"{self._json} is broken ({error}); remove it, and the best of what comes is kept"
+            ) from error
+        return record
 
     @property
     def accuracy(self):

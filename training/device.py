@@ -1,5 +1,6 @@
 """Which device a run uses, in one line, and the session's settings for it."""
 
+import os
 from pathlib import Path
 
 from slim_on_tf2 import tf, without_start_up_chatter
@@ -17,6 +18,8 @@ def describe_device():
         more = f" (the first of {len(gpus)})" if len(gpus) > 1 else ""
         return f"Device: GPU {details.get('device_name', gpus[0].name)}{more}"
     if any(trace.exists() for trace in DRIVER_TRACES):
+        if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+            return "Device: CPU. CUDA_VISIBLE_DEVICES hides the GPU"
         return (
             "Device: CPU. There is a GPU that TensorFlow cannot use; the cure: "
             f"pip install 'tensorflow[and-cuda]=={tf.__version__}'"

@@ -27,6 +27,15 @@ class Evaluation:
     predictions: Predictions
 
 
+class Diverged(Exception):
+    """The weights of `step` give a loss that is not a finite number."""
+
+    def __init__(self, step):
+        """Takes the step that the weights are of."""
+        super().__init__(f"the weights of step {step} give a loss that is not a finite number")
+        self.step = step
+
+
 class Evaluator:
     """Holds the evaluation graph of a network and a split, and runs checkpoints through it."""
 
@@ -78,6 +87,7 @@ class Evaluator:
         Raises:
           BadInput: the checkpoint lacks variables of the network, or the number of photos read is
             not the split's.
+          Diverged: a photo's loss is not a finite number.
         """
         if self._session is None:
             self._session = tf.Session(graph=self._graph, config=session_config())
@@ -101,8 +111,10 @@ class Evaluator:
                 f"{self._dataset.split_name}: convert the photos anew"
             )
         accuracy, global_step = self._session.run([self._accuracy, self._global_step])
+        if not np.isfinite(values["losses"]).all():
+            raise Diverged(int(global_step))
         predictions = Predictions(
-            filenames=[name.decode() for name in values["filenames"]],
+            filenames=[name.decode(errors="replace") for name in values["filenames"]],
             labels=values["labels"],
             probabilities=values["probabilities"],
             class_names=self._class_names,

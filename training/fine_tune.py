@@ -15,10 +15,10 @@ from reporting.photo_grid import photo_grid
 from slim_on_tf2 import slim, tf
 from training import checkpoints, hooks, warm_start
 from training.device import describe_device, session_config
-from training.evaluation import Evaluator
+from training.evaluation import Diverged, Evaluator
 from training.lock import alone_in
 from training.metrics_log import MetricsLog
-from training.run_record import Run, read_run, refuse_other_run, write_run
+from training.run_record import Run, changed_flags, read_run, refuse_other_run, write_run
 from training.schedule import Schedule, batch_norm_decay, last_step, learning_rate
 from training.step import next_batch, training_step, variables_to_train
 
@@ -59,10 +59,13 @@ def fine_tune(flags):
         batch = _next_batch(flags, run, photos, first_step)
         step = _training_step(flags, run, photos, batch)
         init_fn = _first_weights(flags, newest)
-        _say(f"Run: to step {steps}, {flags.batch_size} photos a step")
+        if first_step and first_step >= steps:
+            _say(f"Run: step {steps} was the last one; nothing is left to train")
+        else:
+            _say(f"Run: from step {first_step} to {steps}, {flags.batch_size} photos a step")
         with _errors_explained(flags, photos, validation_photos):
             evaluator = Evaluator(run, validation_photos, flags.batch_size)
-            return _run_session(flags, run, schedule, step, first_step, init_fn, evaluator)
+            return _run_session(flags, run, schedule, step, newest, init_fn, evaluator)
 
 
 @contextmanager
@@ -101,7 +104,9 @@ def _describe_run(flags, photos):
         dataset_dir=str(Path(flags.dataset_dir).resolve()),
         optimizer=flags.optimizer,
         trainable_scopes=flags.trainable_scopes,
-        flags=vars(flags),
+        batch_size=flags.batch_size,
+        num_examples=photos.num_samples,
+        flags=dict(vars(flags)),
         versions={package: version(package) for package in PACKAGES},
     )
 
@@ -111,7 +116,12 @@ def _find_start(log_dir, run):
     checkpoints.remove_halves(log_dir)
     newest = checkpoints.newest_whole(log_dir)
     if newest:
-        refuse_other_run(read_run(log_dir), run, log_dir)
+        old = read_run(log_dir)
+        refuse_other_run(old, run, log_dir)
+        for change in changed_flags(old, run):
+            _say(f"Changed: {change}")
+        # What the run began from stays on record; it is not read again.
+        run.flags["checkpoint_path"] = old.flags.get("checkpoint_path")
     write_run(log_dir, run)
     return newest, checkpoints.step_of(newest) if newest else 0
 
@@ -133,6 +143,7 @@ def _next_batch(flags, run, photos, first_step):
 
 
 def _training_step(flags, run, photos, batch):
+    scopes = warm_start.split_scopes(flags.trainable_scopes)
     global_step = tf.train.get_or_create_global_step()
     network_fn = get_network_fn(
         run.model_name,
@@ -140,10 +151,11 @@ def _training_step(flags, run, photos, batch):
         weight_decay=flags.weight_decay,
         is_training=True,
         batch_norm_decay=flags.batch_norm_decay or batch_norm_decay(global_step),
-        freeze_batch_norm=flags.freeze_batch_norm,
+        # A layer that does not train keeps its moving averages, and trains nothing with others.
+        freeze_batch_norm=flags.freeze_batch_norm
+        or (bool(scopes) and (lambda scope: not warm_start.in_scopes(scope, scopes))),
     )
     rate = learning_rate(global_step, flags, photos.num_samples)
-    scopes = warm_start.split_scopes(flags.trainable_scopes)
     step = training_step(batch, network_fn, flags.optimizer, rate, scopes, flags.label_smoothing)
     trained, trainable = variables_to_train(scopes), tf.trainable_variables()
     parameters, of = (sum(map(warm_start.count_parameters, v)) for v in (trained, trainable))
@@ -175,11 +187,12 @@ def _first_weights(flags, newest):
     return lambda scaffold, session: restore(session)
 
 
-def _run_session(flags, run, schedule, step, first_step, init_fn, evaluator):
+def _run_session(flags, run, schedule, step, newest, init_fn, evaluator):
+    first_step = checkpoints.step_of(newest) if newest else 0
     saver = tf.train.Saver(max_to_keep=CHECKPOINTS_KEPT, save_relative_paths=True)
     log = MetricsLog(flags.log_dir, schedule, first_step)
     log.add_settings(vars(flags) | run.versions)
-    best = checkpoints.Best(flags.log_dir)
+    best = checkpoints.Best(flags.log_dir, last_step=first_step if newest else -1)
     leave = hooks.LeaveOnSignal()
     done = first_step
     try:
@@ -206,7 +219,9 @@ def _run_session(flags, run, schedule, step, first_step, init_fn, evaluator):
             while done < schedule.last_step and not session.should_stop():
                 done = int(session.run(step.global_step))
     except tf.train.NanLossDuringTrainingError:
-        _end_diverged(flags.log_dir, done)
+        _end_diverged(flags.log_dir, Diverged(done))
+    except Diverged as diverged:
+        _end_diverged(flags.log_dir, diverged)
     finally:
         leave.give_back()
     return _result(flags.log_dir, done, log, best, leave)
@@ -238,12 +253,11 @@ def _photo_drawer(run):
     return draw
 
 
-def _end_diverged(log_dir, done):
-    """Forgets the checkpoint, if there is one, whose weights gave a loss that is no number."""
-    good = checkpoints.forget(log_dir, done)
+def _end_diverged(log_dir, diverged):
+    """Forgets the checkpoint, if there is one, of the weights that are lost."""
+    good = checkpoints.forget(log_dir, diverged.step)
     raise BadInput(
-        f"the loss of step {done + 1} is not a number; "
-        f"the last good checkpoint is {good or 'the one it began with'}. "
+        f"{diverged}; the last good checkpoint is {good or 'the one it began with'}. "
         "Try again with a lower --learning_rate and another --log_dir"
     ) from None
 
@@ -253,7 +267,7 @@ def _result(log_dir, done, log, best, leave):
     result = {
         "steps": done,
         "accuracy": round(accuracies[-1], 6) if accuracies else None,
-        "best_accuracy": round(best.accuracy, 6) if accuracies else None,
+        "best_accuracy": None if best.accuracy is None else round(best.accuracy, 6),
         "checkpoint": tf.train.latest_checkpoint(log_dir),
         "log_dir": log_dir,
     }

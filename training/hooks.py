@@ -55,7 +55,8 @@ class Progress(tf.train.SessionRunHook):
         seconds_a_step = (time.perf_counter() - self._started) / self._steps_here
         print(
             f"epoch {self._schedule.epoch(step):.2f}  step {step}/{self._schedule.last_step}  "
-            f"loss {figures['total_loss']:.4f}  accuracy {figures['accuracy']:.3f}  "
+            f"loss {figures['loss']:.4f}  total {figures['total_loss']:.4f}  "
+            f"accuracy {figures['accuracy']:.3f}  "
             f"{figures['photos_per_second']:.1f} photos/s  "
             f"{in_words(seconds_a_step * (self._schedule.last_step - step))} left",
             flush=True,
@@ -96,7 +97,7 @@ class PhotoGrid(tf.train.SessionRunHook):
 
 
 class LeaveOnSignal(tf.train.SessionRunHook):
-    """SIGTERM and Ctrl-C end the run after the step in hand, so that it is saved; twice at once."""
+    """SIGTERM and Ctrl-C end the run after the step in hand, so that it is saved."""
 
     def __init__(self):
         """Nothing is changed until the session begins."""
@@ -113,7 +114,8 @@ class LeaveOnSignal(tf.train.SessionRunHook):
     def _receive(self, number, frame):
         self.received = signal.Signals(number)
         print(f"{self.received.name}: saving, then leaving", flush=True)
-        self.give_back()  # the second time ends the process as if nobody listened
+        if number == signal.SIGINT:  # a second Ctrl-C leaves at once
+            signal.signal(signal.SIGINT, self._before[signal.SIGINT])
 
     def is_due(self):
         """Whether a signal has come."""

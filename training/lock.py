@@ -24,9 +24,11 @@ def alone_in(log_dir):
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             raise BadInput(
                 f"another training is running in --log_dir {log_dir}; wait for its end, or give "
                 "another --log_dir"
             ) from error
+        except OSError:  # a file system without locks, as some network drives
+            print(f"{log_dir} cannot be locked; see to it that no other training uses it")
         yield

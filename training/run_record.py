@@ -12,6 +12,7 @@ from bad_input import BadInput
 from files import written_aside
 
 # What a checkpoint cannot be restored without: another network, label set or set of variables.
+# Another batch size or another number of photos would also lose the place in the epoch.
 SHAPING = (
     "model_name",
     "image_size",
@@ -19,6 +20,8 @@ SHAPING = (
     "labels",
     "optimizer",
     "trainable_scopes",
+    "batch_size",
+    "num_examples",
 )
 
 
@@ -34,6 +37,8 @@ class Run:
     dataset_dir: str
     optimizer: str
     trainable_scopes: str | None
+    batch_size: int
+    num_examples: int
     flags: dict
     versions: dict
 
@@ -71,6 +76,16 @@ def _check(run, path):
         raise BadInput(f"{path}: expected a list of names under labels, got {run.labels!r}")
     if not (isinstance(run.image_size, int) and run.image_size > 0):
         raise BadInput(f"{path}: expected a number of pixels as image_size, got {run.image_size!r}")
+
+
+def changed_flags(old, new):
+    """What a run goes on with in another way than before, in words; without paths."""
+    names = [name for name in new.flags if not name.endswith(("_dir", "_path", "_scopes"))]
+    return [
+        f"{name} {old.flags.get(name)} before, {new.flags[name]} now"
+        for name in names
+        if old.flags.get(name) != new.flags[name]
+    ]
 
 
 def refuse_other_run(old, new, log_dir):
