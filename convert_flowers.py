@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bad_input import BadInput
 from datasets.description import DESCRIPTION_FILE
-from datasets.shards import write_shards
+from datasets.shards import find_photos, write_shards
 from flags import Parser, number, one_of, run, whole_number
 
 MOST_LISTED = 10
@@ -66,6 +66,11 @@ def print_left_out(description, dataset_dir):
 def main(argv=None):
     """Converts and says what came out; the last line is JSON."""
     flags = parse_flags(argv)
+    if len(find_photos(flags.photos_dir)) < 2:
+        raise BadInput(
+            f"{flags.photos_dir}: holds one class folder, expected two or more; "
+            f"did you mean {flags.photos_dir.resolve().parent}?"
+        )
     description = write_shards(**vars(flags))
     print_counts(description)
     print_left_out(description, flags.dataset_dir)

@@ -86,8 +86,8 @@ def main():
     }
     evaluated = json.loads(python(f"eval_flowers.py --log_dir {results['fine-tuned']['log_dir']}"))
     compare(results)
-    print(f"Plots: {', '.join(map(str, sorted(Path(evaluated['eval_dir']).glob('*.png'))))}")
-    print(f"Curves: {Path(sys.executable).parent / 'tensorboard'} --logdir {DEMO / 'runs'}")
+    print("Plots:", *sorted(Path(evaluated["eval_dir"]).glob("*.png")), sep="\n  ")
+    print(f"Curves:\n  {Path(sys.executable).parent / 'tensorboard'} --logdir {DEMO / 'runs'}")
     print(f"{time.monotonic() - started:.0f} s in all")
     fine_tuned = results.pop("fine-tuned")["accuracy"]
     if fine_tuned <= max(result["accuracy"] for result in results.values()):

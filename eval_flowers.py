@@ -74,7 +74,7 @@ def evaluate(flags, run_record, checkpoint):
             f"trained on ({', '.join(run_record.labels)}); give another --dataset_dir"
         )
     evaluator = Evaluator(run_record, dataset, flags.batch_size)
-    with tqdm(total=dataset.num_samples, unit=" photos", desc=flags.split) as bar:
+    with tqdm(total=dataset.num_samples, unit=" photos", desc=flags.split, disable=None) as bar:
         evaluation = evaluator.evaluate(
             checkpoint, on_batch=lambda batch: bar.update(len(batch["labels"]))
         )
@@ -143,7 +143,8 @@ def main(argv=None):
         f"{evaluation.accuracy:.4f} over {figures['num_examples']} photos of {flags.split} "
         f"(95 % interval {low:.4f} to {high:.4f}), loss {loss}"
     )
-    print("Written:", *(str(path) for path in written), sep="\n  ")
+    tables = [Path(flags.eval_dir, name) for name in ("metrics.json", "predictions.csv")]
+    print("Written:", *tables, *written, sep="\n  ")
     if flags.show:
         show(written)
     names = ("checkpoint", "global_step", "split", "num_examples", "accuracy", "loss")

@@ -1,4 +1,5 @@
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -53,7 +54,13 @@ def test_what_is_no_checkpoint_is_said_to_be_none(tmp_path):
         checkpoint_at(tmp_path / "model.tar.gz")
 
 
-def test_a_run_goes_on_from_the_newest_checkpoint_that_is_whole(run_dir, capsys):
+@pytest.mark.parametrize("relative", [False, True])
+def test_a_run_goes_on_from_the_newest_checkpoint_that_is_whole(
+    run_dir, capsys, monkeypatch, relative
+):
+    if relative:
+        monkeypatch.chdir(run_dir.parent)
+        run_dir = Path(run_dir.name)
     data = run_dir / "model.ckpt-9.data-00000-of-00001"
     data.write_bytes(data.read_bytes()[:1000])
     newest = checkpoints.newest_whole(run_dir)

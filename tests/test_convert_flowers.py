@@ -91,7 +91,8 @@ def test_both_folders_are_needed():
 
 def test_wrong_folders_are_told_before_tensorflow_is_imported(tmp_path):
     (tmp_path / "labels.txt").write_text("0:daisy\n")
-    photos = write_photos(tmp_path / "photos", {"daisy": 1})
+    photos = write_photos(tmp_path / "photos", {"daisy": 1, "roses": 1})
+    single = write_photos(tmp_path / "single", {"daisy": 1})
     script = (
         "import sys\n"
         "import convert_flowers\n"
@@ -103,11 +104,12 @@ def test_wrong_folders_are_told_before_tensorflow_is_imported(tmp_path):
         "        print(error)\n"
         "print('tensorflow' in sys.modules)\n"
     )
-    command = [sys.executable, "-c", script, tmp_path, tmp_path / "missing", photos]
+    command = [sys.executable, "-c", script, tmp_path, tmp_path / "missing", photos, single]
     lines = subprocess.check_output(command, cwd=ROOT, text=True).splitlines()
     assert "missing: no such folder" in lines[0]
     assert "holds a dataset already" in lines[1]
-    assert lines[2:] == ["False"]
+    assert "holds one class folder, expected two or more" in lines[2]
+    assert lines[3:] == ["False"]
 
 
 def test_from_the_shell_bad_input_is_one_line(tmp_path):

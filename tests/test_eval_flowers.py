@@ -123,6 +123,15 @@ def test_a_checkpoint_of_another_network_is_refused(run, tmp_path):
         eval_flowers.main([f"--log_dir={run / 'log'}", f"--checkpoint={path}"])
 
 
+def test_a_broken_checkpoint_is_told_from_one_of_another_network(run, tmp_path):
+    for file in (run / "log").glob("model.ckpt-3.*"):
+        half = file.read_bytes()
+        cut = len(half) // 2 if ".data" in file.name else len(half)
+        (tmp_path / file.name).write_bytes(half[:cut])
+    with pytest.raises(BadInput, match="is broken; give --checkpoint latest"):
+        eval_flowers.main([f"--log_dir={run / 'log'}", f"--checkpoint={tmp_path / 'model.ckpt-3'}"])
+
+
 def test_an_evaluation_that_is_interrupted_has_no_result(run):
     evaluator = Evaluator(
         read_run(run / "log"), get_split("validation", run / "data"), batch_size=2

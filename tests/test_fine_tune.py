@@ -16,6 +16,7 @@ FLAGS = {"batch_size": 64, "image_size": 299}
             tf.errors.ResourceExhaustedError(None, None, "x.tempstate1; No space left on device"),
             "No space left on device; the newest whole checkpoint is None. Make room",
         ),
+        (RuntimeError("events.out; No space left on device"), "No space left on device; the"),
         (OSError(28, "No space left on device"), "No space left on device; the newest"),
         (
             tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor"),

@@ -50,7 +50,7 @@ def test_all_but_the_head_is_restored_from_either_format(checkpoint):
         "Net/conv/BatchNorm/moving_variance",
     }
     assert sorted(found.excluded) == ["Net/Logits/biases", "Net/Logits/weights"]
-    assert found.unused == ["Net/conv/weights/Adam"]
+    assert found.unused == []  # an optimizer's slot, Net/conv/weights/Adam, is no weight
     parameters = 3 * 3 * 3 * 4 + 4 + 4 + 4
     assert f"Restored 4 variables ({parameters} parameters)" in found.describe()[0]
 
@@ -85,6 +85,21 @@ def test_a_checkpoint_of_another_network_is_refused_whatever_the_flags(tmp_path)
     found = warm_start.compare(checkpoint, slim.get_model_variables())
     with pytest.raises(BadInput, match="holds no variable of net"):
         warm_start.check(found, "net", ignore_missing_vars=True)
+
+
+def test_the_same_names_with_other_shapes_are_another_network(tmp_path):
+    checkpoint = save(tmp_path / "model.ckpt", classes=5, width=4)
+    network(classes=5, width=8)
+    found = warm_start.compare(checkpoint, slim.get_model_variables(), ["Net/Logits"])
+    with pytest.raises(BadInput, match=r"Net/conv/weights has \[3, 3, 3, 4\], not \[3, 3, 3, 8\]"):
+        warm_start.check(found, "net", ignore_missing_vars=True)
+
+
+def test_a_mistyped_scope_is_answered_with_the_one_that_was_meant():
+    network(classes=5)
+    warm_start.check_scopes(["Net/Logits"], slim.get_model_variables())
+    with pytest.raises(BadInput, match="Net/Logit holds no variable.*did you mean Net/Logits"):
+        warm_start.check_scopes(["Net/Logit"], slim.get_model_variables())
 
 
 @pytest.mark.parametrize(

@@ -171,7 +171,8 @@ def _list(log_dir, paths):
 
     if paths:
         names = [Path(path).name for path in paths]
-        tf.train.update_checkpoint_state(str(log_dir), names[-1], names)
+        # In a relative folder TensorFlow would take the names for paths from the working directory.
+        tf.train.update_checkpoint_state(str(Path(log_dir).resolve()), names[-1], names)
     else:
         Path(log_dir, "checkpoint").unlink(missing_ok=True)
 

@@ -13,6 +13,7 @@ from nets.factory import get_network_fn
 from preprocessing.factory import get_preprocessing
 from reporting.predictions import Predictions
 from slim_on_tf2 import slim, tf
+from training.checkpoints import is_whole
 from training.device import session_config
 
 
@@ -143,7 +144,11 @@ def _restore(saver, session, checkpoint):
     try:
         saver.restore(session, checkpoint)
     except (tf.errors.OpError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+        if not is_whole(checkpoint):
+            raise BadInput(
+                f"{checkpoint} is broken; give --checkpoint latest, or another path"
+            ) from error
         raise BadInput(
-            f"{checkpoint} cannot be restored into the network that run.json names ({reason})"
+            f"{checkpoint} cannot be restored into the network that run.json names: "
+            "it is of another one"
         ) from error

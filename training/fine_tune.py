@@ -44,6 +44,12 @@ def fine_tune(flags):
     """
     _say(describe_device())
     photos, validation_photos = (get_split(s, flags.dataset_dir) for s in ("train", "validation"))
+    for split in (photos, validation_photos):
+        if not split.num_samples:
+            raise BadInput(
+                f"{flags.dataset_dir}: the split {split.split_name} holds no photo; convert more "
+                "photos, or with another --validation_fraction"
+            )
     _say(
         f"Data: {photos.num_samples} photos to train on and {validation_photos.num_samples} to "
         f"validate with, {photos.num_classes} classes, from {flags.dataset_dir}"
@@ -77,7 +83,8 @@ def _errors_explained(flags, photos, validation_photos):
         check_records(photos)  # names the shard and the record, where one is at fault
         check_records(validation_photos)
         raise
-    except (tf.errors.ResourceExhaustedError, OSError) as error:
+    except (tf.errors.ResourceExhaustedError, OSError, RuntimeError) as error:
+        # TensorFlow's event writer raises RuntimeError
         no_space = os.strerror(errno.ENOSPC)
         if no_space in str(error):
             checkpoints.remove_halves(flags.log_dir)
@@ -175,11 +182,11 @@ def _first_weights(flags, newest):
     if flags.checkpoint_path is None:
         _say("First weights: random")
         return None
-    found = warm_start.compare(
-        flags.checkpoint_path,
-        slim.get_model_variables(),
-        warm_start.split_scopes(flags.checkpoint_exclude_scopes),
-    )
+    excluded = warm_start.split_scopes(flags.checkpoint_exclude_scopes)
+    variables = slim.get_model_variables()
+    heads = NETWORKS[flags.model_name].head_scopes  # not each of them at each size
+    warm_start.check_scopes([scope for scope in excluded if scope not in heads], variables)
+    found = warm_start.compare(flags.checkpoint_path, variables, excluded)
     warm_start.check(found, flags.model_name, flags.ignore_missing_vars)
     for line in found.describe():
         _say(line)

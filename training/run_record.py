@@ -56,7 +56,10 @@ def read_run(log_dir):
       BadInput: the folder or its run.json is missing, broken, or lacks a setting.
     """
     path = Path(log_dir, "run.json")
-    cure = "give --log_dir the folder that train_flowers.py wrote"
+    cure = (
+        "give --log_dir a folder that train_flowers.py wrote; to train, another one "
+        "(its weights can be --checkpoint_path)"
+    )
     if not path.is_file():
         raise BadInput(f"{path} is missing; {cure}")
     try:

@@ -4,6 +4,7 @@ The checkpoint and the network are compared by name and shape before anything is
 network never starts half pre-trained without anybody knowing.
 """
 
+import difflib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,6 +56,18 @@ def in_scopes(name, scopes):
 def split_scopes(flag):
     """The scopes of a comma-separated flag; none where it is None or empty."""
     return [scope.strip().strip("/") for scope in (flag or "").split(",") if scope.strip()]
+
+
+def check_scopes(scopes, variables):
+    """Raises BadInput for a scope to exclude that holds none of `variables`: a mistyped one."""
+    for scope in scopes:
+        if not any(in_scopes(variable.op.name, [scope]) for variable in variables):
+            near = sorted({variable.op.name.rpartition("/")[0] for variable in variables})
+            close = difflib.get_close_matches(scope, near, n=3, cutoff=0.5)
+            raise BadInput(
+                f"--checkpoint_exclude_scopes: {scope} holds no variable of the network; "
+                f"did you mean {' or '.join(close or near[:3])}?"
+            )
 
 
 def first_checkpoint(path, model_name, network):
@@ -114,9 +127,15 @@ def compare(checkpoint, variables, exclude_scopes=()):
             found.misshapen[name] = (shape, shapes[name])
         else:
             found.restored[name] = variable
-    known = {variable.op.name for variable in variables} | {"global_step"}
-    found.unused.extend(sorted(set(shapes) - known))
+    known = {variable.op.name for variable in variables}
+    found.unused.extend(name for name in sorted(shapes) if not _is_known(name, known))
     return found
+
+
+def _is_known(name, known):
+    """Whether a checkpoint's `name` is the network's, or an optimizer's state for it."""
+    of_a_run = ("global_step", "beta1_power", "beta2_power")
+    return name in known or name.rpartition("/")[0] in known or name in of_a_run
 
 
 def check(found, model_name, ignore_missing_vars=False):
@@ -126,6 +145,12 @@ def check(found, model_name, ignore_missing_vars=False):
       BadInput: nothing fits, or a variable that is not excluded is missing or of another shape
         and `ignore_missing_vars` does not let it pass.
     """
+    if found.misshapen and not found.restored:
+        name, (ours, theirs) = next(iter(found.misshapen.items()))
+        raise BadInput(
+            f"{found.checkpoint} is not of {model_name}: the names are the same and the shapes are "
+            f"not ({name} has {theirs}, not {ours}); give --model_name the network it is of"
+        )
     if not found.restored:
         raise BadInput(
             f"{found.checkpoint} holds no variable of {model_name} that is not excluded (it holds "
