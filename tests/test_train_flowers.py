@@ -4,10 +4,12 @@ import signal
 from pathlib import Path
 
 import pytest
+from tiny_photos import write_photos
 from tiny_run import CLASSES, make_dataset, rows, train, words
 
 import train_flowers
 from bad_input import BadInput
+from datasets.shards import write_shards
 from slim_on_tf2 import tf
 from training import hooks
 from training.checkpoints import Best
@@ -197,6 +199,14 @@ def test_a_flag_that_cannot_work_is_named(data, tmp_path, capsys, flag, value, e
         train_flowers.main(words(data, tmp_path, **{flag: value}))
     assert "\n" not in str(error.value)
     assert not (tmp_path / "checkpoint").exists()
+
+
+def test_a_split_without_photos_is_named_before_anything_is_built(tmp_path, capsys):
+    photos = write_photos(tmp_path / "photos", dict.fromkeys(CLASSES, 1))
+    write_shards(photos, tmp_path / "data", validation_fraction=0.1, progress=False)
+    with pytest.raises(BadInput, match="the split validation holds no photo"):
+        train(tmp_path / "data", tmp_path / "log", capsys)
+    assert not (tmp_path / "log").exists()
 
 
 def test_a_log_dir_that_is_a_file_is_named(data, tmp_path, capsys):

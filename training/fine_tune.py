@@ -43,17 +43,7 @@ def fine_tune(flags):
         longer a number; says which, and the cure.
     """
     _say(describe_device())
-    photos, validation_photos = (get_split(s, flags.dataset_dir) for s in ("train", "validation"))
-    for split in (photos, validation_photos):
-        if not split.num_samples:
-            raise BadInput(
-                f"{flags.dataset_dir}: the split {split.split_name} holds no photo; convert more "
-                "photos, or with another --validation_fraction"
-            )
-    _say(
-        f"Data: {photos.num_samples} photos to train on and {validation_photos.num_samples} to "
-        f"validate with, {photos.num_classes} classes, from {flags.dataset_dir}"
-    )
+    photos, validation_photos = _read_splits(flags.dataset_dir)
     steps = last_step(
         photos.num_samples, flags.batch_size, flags.num_epochs, flags.max_number_of_steps
     )
@@ -72,6 +62,22 @@ def fine_tune(flags):
         with _errors_explained(flags, photos, validation_photos):
             evaluator = Evaluator(run, validation_photos, flags.batch_size)
             return _run_session(flags, run, schedule, step, newest, init_fn, evaluator)
+
+
+def _read_splits(dataset_dir):
+    """The datasets to train on and to validate with."""
+    photos, validation_photos = (get_split(name, dataset_dir) for name in ("train", "validation"))
+    for split in (photos, validation_photos):
+        if not split.num_samples:
+            raise BadInput(
+                f"{dataset_dir}: the split {split.split_name} holds no photo; convert more photos, "
+                "or with another --validation_fraction"
+            )
+    _say(
+        f"Data: {photos.num_samples} photos to train on and {validation_photos.num_samples} to "
+        f"validate with, {photos.num_classes} classes, from {dataset_dir}"
+    )
+    return photos, validation_photos
 
 
 @contextmanager
