@@ -61,7 +61,8 @@ def fine_tune(flags):
             _say(f"Run: from step {first_step} to {steps}, {flags.batch_size} photos a step")
         with _errors_explained(flags, photos, validation_photos):
             evaluator = Evaluator(run, validation_photos, flags.batch_size)
-            return _run_session(flags, run, schedule, step, newest, init_fn, evaluator)
+            best = checkpoints.Best(flags.log_dir, last_step=first_step if newest else -1)
+            return _run_session(flags, run, schedule, step, first_step, init_fn, best, evaluator)
 
 
 def _read_splits(dataset_dir):
@@ -164,7 +165,7 @@ def _training_step(flags, run, photos, batch):
         weight_decay=flags.weight_decay,
         is_training=True,
         batch_norm_decay=flags.batch_norm_decay or batch_norm_decay(global_step),
-        # A layer that does not train keeps its moving averages, and trains nothing with others.
+        # A layer that does not train keeps the moving averages that it was restored with.
         freeze_batch_norm=flags.freeze_batch_norm
         or (bool(scopes) and (lambda scope: not warm_start.in_scopes(scope, scopes))),
     )
@@ -200,12 +201,10 @@ def _first_weights(flags, newest):
     return lambda scaffold, session: restore(session)
 
 
-def _run_session(flags, run, schedule, step, newest, init_fn, evaluator):
-    first_step = checkpoints.step_of(newest) if newest else 0
+def _run_session(flags, run, schedule, step, first_step, init_fn, best, evaluator):
     saver = tf.train.Saver(max_to_keep=CHECKPOINTS_KEPT, save_relative_paths=True)
     log = MetricsLog(flags.log_dir, schedule, first_step)
     log.add_settings(vars(flags) | run.versions)
-    best = checkpoints.Best(flags.log_dir, last_step=first_step if newest else -1)
     leave = hooks.LeaveOnSignal()
     done = first_step
     try:
