@@ -14,7 +14,8 @@ from pathlib import Path
 
 from bad_input import BadInput
 from flags import Parser, path, run, whole_number
-from training.checkpoints import Best, checkpoint_at
+from nets.checkpoint_files import checkpoint_at
+from training.run_checkpoints import Best
 from training.run_record import read_run
 
 PHOTOS_SHOWN = 25

@@ -15,10 +15,11 @@ from pathlib import Path
 
 from bad_input import BadInput
 from flags import Parser, number, one_of, path, run, whole_number
+from nets.checkpoint_files import refuse_pattern
 from nets.factory import check_image_size, find_network
-from training.checkpoints import refuse_pattern, saved_by_run
+from nets.warm_start import first_checkpoint
 from training.optimizer import OPTIMIZERS
-from training.warm_start import first_checkpoint
+from training.run_checkpoints import saved_by_run
 
 DATASET_DIR = "data/flowers"
 

@@ -11,13 +11,12 @@ A conversion adds `skipped`, `in_two_classes` and `settings`. Nothing here impor
 """
 
 import collections
-import hashlib
 import json
 import re
 from pathlib import Path
 
 from bad_input import BadInput
-from files import written_aside
+from files import file_digest, written_aside
 
 LABELS_FILE = "labels.txt"
 DESCRIPTION_FILE = "dataset.json"
@@ -26,7 +25,6 @@ DESCRIPTION_FILE = "dataset.json"
 SHARD_FILE = re.compile(
     r"(?P<name>.+)_(?P<split>[A-Za-z0-9]+)[_-](?P<index>\d{5})-of-(?P<count>\d{5})\.tfrecord"
 )
-READ_SIZE = 1024**2
 
 
 def shard_file(name, split, index, count):
@@ -63,15 +61,6 @@ def check_complete(paths):
         path = first.with_name(f"{start}{index:05d}-of-{counts[0]}.tfrecord")
         if path not in paths:
             raise BadInput(f"{path}: the shard is missing; copy it there or convert again")
-
-
-def file_digest(path):
-    """Returns the sha256 of a file, in hexadecimal, reading it in pieces."""
-    digest = hashlib.sha256()
-    with Path(path).open("rb") as file:
-        while piece := file.read(READ_SIZE):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def describe_shard(path, num_examples):

@@ -21,9 +21,9 @@ from tqdm import tqdm
 
 import flags
 from bad_input import BadInput
-from datasets.aside import folder_beside
 from datasets.drawing import flowers, garden
 from datasets.drawing.scene import photograph
+from files import folder_beside
 
 PHOTOS_A_WORKER = 100  # fewer are drawn sooner than a process has started
 

@@ -8,23 +8,29 @@ the next time. Where there is no network, put it there by hand. A source is chec
 published sha256, wherever it comes from; other photos are for convert_flowers.py.
 """
 
-import gzip
 import json
 import os
-import tarfile
-import zlib
-from pathlib import Path, PurePosixPath
-from urllib.parse import unquote, urlparse
+from pathlib import Path
 
+from archives import unpack
 from bad_input import BadInput
-from datasets.aside import folder_beside, locked
-from datasets.description import file_digest, read_description
-from datasets.download import FLOWER_PHOTOS, SOURCE_VARIABLE, download
+from datasets.description import read_description
 from datasets.shards import check_destination, write_shards
+from download import Archive, download, is_published, local_path
+from files import folder_beside, locked
 from flags import Parser, run
 
+SOURCE_VARIABLE = "FLOWERS_URL"
 ARCHIVE_FILE = "flower_photos.tgz"
-MAX_MEMBERS = 100_000
+# Size and sha256: tensorflow/datasets, url_infos of tf_flowers. 3,670 photos in five classes,
+# CC-BY 2.0; LICENSE.txt in the archive names the photographers.
+FLOWER_PHOTOS = Archive(
+    url="https://storage.googleapis.com/download.tensorflow.org/example_images/flower_photos.tgz",
+    num_bytes=228_813_984,
+    digest="sha256:4c54ace7911aaffe13a365c34f650e71dd5bf1be0a58b464e5a7183e3e595d9c",
+    mirror=f"--source or {SOURCE_VARIABLE}",
+    otherwise="other photos are for convert_flowers.py, and `make demo` needs no download",
+)
 
 
 def download_and_convert(dataset_dir, source=None, *, archive=FLOWER_PHOTOS, progress=True):
@@ -57,7 +63,7 @@ def download_and_convert(dataset_dir, source=None, *, archive=FLOWER_PHOTOS, pro
             with folder_beside(dataset_dir.parent / "unpacked_flowers") as unpacked:
                 check_destination(unpacked, dataset_dir)
                 path = _find_archive(dataset_dir, source, archive, progress)
-                photos_dir = unpack(path, unpacked, archive.max_unpacked)
+                photos_dir = _unpack(path, unpacked, archive.max_unpacked)
                 return write_shards(photos_dir, dataset_dir, progress=progress)
     except OSError as error:
         raise BadInput(
@@ -73,8 +79,8 @@ def _find_archive(dataset_dir, source, archive, progress):
         _check_archive(kept, archive)
         return kept
     source = source or os.environ.get(SOURCE_VARIABLE) or archive.url
-    if not source.startswith(("http://", "https://")):
-        path = Path(unquote(urlparse(source).path) if source.startswith("file:") else source)
+    path = local_path(source)
+    if path is not None:
         if not path.is_file():
             raise BadInput(
                 f"{path}: no such file; expected {ARCHIVE_FILE} or its URL, http://, https:// or "
@@ -89,56 +95,21 @@ def _find_archive(dataset_dir, source, archive, progress):
 
 def _check_archive(path, archive):
     """Raises `BadInput` unless the file is the published archive."""
-    size = path.stat().st_size
-    if size != archive.num_bytes or file_digest(path) != archive.sha256:
+    if not is_published(path, archive):
         raise BadInput(
-            f"{path}: is not the published {ARCHIVE_FILE} ({size:,} bytes, expected "
-            f"{archive.num_bytes:,} with sha256 {archive.sha256}); remove it and it is fetched "
+            f"{path}: is not the published {ARCHIVE_FILE} ({path.stat().st_size:,} bytes, expected "
+            f"{archive.num_bytes:,} with {archive.digest}); remove it and it is fetched "
             "anew, or convert other photos with convert_flowers.py"
         )
 
 
-def unpack(path, folder, max_bytes):
-    """Unpacks a .tgz of photos into `folder`, files and folders only.
-
-    Returns:
-      The folder that the archive holds: `folder`/flower_photos.
-
-    Raises:
-      BadInput: a member that would lie outside, a link or device, more than `max_bytes` or
-        `MAX_MEMBERS`, a broken archive, or one of another layout.
-    """
-    try:
-        with tarfile.open(path, "r:gz") as tar:
-            if hasattr(tarfile, "data_filter"):  # Python 3.10 has it from 3.10.12 on
-                tar.extraction_filter = tarfile.data_filter
-            tar.extractall(folder, members=_checked_members(path, tar, max_bytes))
-    except (tarfile.TarError, zlib.error, EOFError, gzip.BadGzipFile) as error:
-        raise BadInput(
-            f"{path}: cannot be unpacked ({error}); remove it and fetch it anew"
-        ) from error
+def _unpack(path, folder, max_bytes):
+    """Unpacks the archive into `folder`; returns the one folder it holds, flower_photos."""
+    unpack(path, folder, max_bytes)
     folders = [entry for entry in folder.iterdir() if entry.is_dir()]
     if len(folders) != 1:
         raise BadInput(f"{path}: holds {len(folders)} folders, expected one, flower_photos")
     return folders[0]
-
-
-def _checked_members(path, tar, max_bytes):
-    num_bytes = 0
-    for count, member in enumerate(tar, start=1):
-        place = PurePosixPath(member.name)
-        if place.is_absolute() or ".." in place.parts or not (member.isreg() or member.isdir()):
-            raise BadInput(
-                f"{path}: its member {member.name!r} is a link or device or lies outside; expected "
-                "files and folders only, as in the published archive"
-            )
-        num_bytes += member.size
-        if num_bytes > max_bytes or count > MAX_MEMBERS:
-            raise BadInput(
-                f"{path}: unpacks to more than {max_bytes:,} bytes or {MAX_MEMBERS:,} files, no "
-                "archive of flowers is that large"
-            )
-        yield member
 
 
 def main(argv=None):

@@ -16,7 +16,6 @@ from pathlib import Path
 from tqdm import tqdm
 
 from bad_input import BadInput
-from datasets.aside import folder_beside
 from datasets.description import (
     DESCRIPTION_FILE,
     LABELS_FILE,
@@ -28,6 +27,7 @@ from datasets.description import (
 )
 from datasets.photos import BadPhoto, read_photo
 from datasets.stratify import Source, group_equals, stratify
+from files import folder_beside
 
 # What other programs leave in folders of photos; hidden files are left out too.
 NO_PHOTOS = ("thumbs.db", "ehthumbs.db", "desktop.ini")

@@ -12,13 +12,13 @@ from datasets.description import (
     DESCRIPTION_FILE,
     check_complete,
     describe_shard,
-    file_digest,
     find_shards,
     read_description,
     read_labels,
     write_description,
 )
 from datasets.examples import read_examples
+from files import file_digest
 from slim_on_tf2 import slim, tf
 
 # What a record may hold; older conversions wrote neither the class's name nor the file's.

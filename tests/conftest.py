@@ -1,5 +1,6 @@
-"""What every test gets: a graph of its own with a fixed seed."""
+"""What every test gets: a graph of its own with a fixed seed; and a run to look at."""
 
+import numpy as np
 import pytest
 
 
@@ -11,3 +12,18 @@ def fresh_graph():
     with tf.Graph().as_default():
         tf.set_random_seed(0)
         yield
+
+
+@pytest.fixture
+def run_dir(tmp_path):
+    """A run with checkpoints of the steps 3, 6 and 9, whose variable holds the step."""
+    from slim_on_tf2 import tf
+
+    step = tf.train.get_or_create_global_step()
+    weights = tf.get_variable("weights", [1000])
+    saver = tf.train.Saver(save_relative_paths=True)
+    with tf.Session() as session:
+        for value in (3, 6, 9):
+            session.run([step.assign(value), weights.assign(np.full(1000, value))])
+            saver.save(session, str(tmp_path / "model.ckpt"), global_step=value)
+    return tmp_path

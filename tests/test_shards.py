@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tiny_archives import names_in
 from tiny_photos import tiny_photo, write_photos
 
 from bad_input import BadInput
@@ -38,10 +39,6 @@ def read_shard(path):
 def read_split(dataset_dir, split):
     paths = sorted(dataset_dir.glob(f"*_{split}_*.tfrecord"))
     return [record for path in paths for record in read_shard(path)]
-
-
-def names_in(folder):
-    return sorted(path.name for path in folder.iterdir())
 
 
 def test_the_files_are_named_and_described(tmp_path):

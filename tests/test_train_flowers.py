@@ -12,7 +12,7 @@ from bad_input import BadInput
 from datasets.shards import write_shards
 from slim_on_tf2 import tf
 from training import hooks
-from training.checkpoints import Best
+from training.run_checkpoints import Best
 from training.run_record import read_run
 
 

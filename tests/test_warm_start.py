@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from bad_input import BadInput
+from nets import warm_start
+from nets.checkpoint_files import checkpoint_at
 from slim_on_tf2 import slim, tf
-from training import warm_start
-from training.checkpoints import checkpoint_at
 
 
 def network(classes, width=4, scope="Net"):

@@ -9,11 +9,11 @@ import numpy as np
 
 from bad_input import BadInput
 from datasets.batches import load_batch
+from nets.checkpoint_files import is_whole
 from nets.factory import get_network_fn
 from preprocessing.factory import get_preprocessing
 from reporting.predictions import Predictions
 from slim_on_tf2 import slim, tf
-from training.checkpoints import is_whole
 from training.device import session_config
 
 

@@ -9,11 +9,13 @@ from pathlib import Path
 from bad_input import BadInput
 from datasets.batches import check_records, load_batch
 from datasets.splits import get_split
+from nets import warm_start
+from nets.checkpoint_files import step_of
 from nets.factory import NETWORKS, get_network_fn
 from preprocessing.factory import get_preprocessing, to_pixels
 from reporting.photo_grid import photo_grid
 from slim_on_tf2 import slim, tf
-from training import checkpoints, hooks, warm_start
+from training import hooks, run_checkpoints
 from training.device import describe_device, session_config
 from training.evaluation import Diverged, Evaluator
 from training.lock import alone_in
@@ -61,7 +63,7 @@ def fine_tune(flags):
             _say(f"Run: from step {first_step} to {steps}, {flags.batch_size} photos a step")
         with _errors_explained(flags, photos, validation_photos):
             evaluator = Evaluator(run, validation_photos, flags.batch_size)
-            best = checkpoints.Best(flags.log_dir, last_step=first_step if newest else -1)
+            best = run_checkpoints.Best(flags.log_dir, last_step=first_step if newest else -1)
             return _run_session(flags, run, schedule, step, first_step, init_fn, best, evaluator)
 
 
@@ -94,7 +96,7 @@ def _errors_explained(flags, photos, validation_photos):
         # TensorFlow's event writer raises RuntimeError
         no_space = os.strerror(errno.ENOSPC)
         if no_space in str(error):
-            checkpoints.remove_halves(flags.log_dir)
+            run_checkpoints.remove_halves(flags.log_dir)
             raise BadInput(
                 f"--log_dir {flags.log_dir}: {no_space}; the newest whole checkpoint is "
                 f"{tf.train.latest_checkpoint(flags.log_dir)}. Make room and give the same "
@@ -127,8 +129,8 @@ def _describe_run(flags, photos):
 
 def _find_start(log_dir, run):
     """The newest checkpoint in `log_dir` and its step, or None and 0; writes run.json."""
-    checkpoints.remove_halves(log_dir)
-    newest = checkpoints.newest_whole(log_dir)
+    run_checkpoints.remove_halves(log_dir)
+    newest = run_checkpoints.newest_whole(log_dir)
     if newest:
         old = read_run(log_dir)
         refuse_other_run(old, run, log_dir)
@@ -137,7 +139,7 @@ def _find_start(log_dir, run):
         # What the run began from stays on record; it is not read again.
         run.flags["checkpoint_path"] = old.flags.get("checkpoint_path")
     write_run(log_dir, run)
-    return newest, checkpoints.step_of(newest) if newest else 0
+    return newest, step_of(newest) if newest else 0
 
 
 def _next_batch(flags, run, photos, first_step):
@@ -267,7 +269,7 @@ def _photo_drawer(run):
 
 def _end_diverged(log_dir, diverged):
     """Forgets the checkpoint, if there is one, of the weights that are lost."""
-    good = checkpoints.forget(log_dir, diverged.step)
+    good = run_checkpoints.forget(log_dir, diverged.step)
     raise BadInput(
         f"{diverged}; the last good checkpoint is {good or 'the one it began with'}. "
         "Try again with a lower --learning_rate and another --log_dir"

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from bad_input import BadInput
+from nets.warm_start import in_scopes
 from slim_on_tf2 import slim, tf
 from training.optimizer import make_optimizer
-from training.warm_start import in_scopes
 
 # Szegedy et al. 2015, "Going Deeper with Convolutions", weighs its auxiliary heads 0.3; slim's
 # training of the later Inception networks 0.4.

@@ -3,7 +3,7 @@ import sys
 import threading
 from pathlib import Path
 
-from datasets.aside import folder_beside, locked
+from files import folder_beside, locked
 
 ROOT = Path(__file__).parent.parent
 
@@ -31,7 +31,7 @@ def test_a_folder_that_was_renamed_stays(tmp_path):
 def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
     script = (
         "import os, signal, sys\n"
-        "from datasets.aside import folder_beside\n"
+        "from files import folder_beside\n"
         "with folder_beside(sys.argv[1]) as folder:\n"
         "    (folder / 'half').write_text('half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -1,16 +1,22 @@
-"""Fetches the published archive of flower photos, going on where an earlier transfer broke off."""
+"""Fetches published archives, going on where an earlier transfer broke off, and checks them.
 
+What comes is written aside, and has its name when it is complete: as long as the server says, or
+as is published, and of the published digest where there is one.
+"""
+
+import os
 import time
 from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlparse
 
 import requests
 import urllib3
 from tqdm import tqdm
 
 from bad_input import BadInput
-from datasets.description import file_digest
+from files import file_digest
 
-SOURCE_VARIABLE = "FLOWERS_URL"
 PIECE = 256 * 1024  # bytes
 CONNECT_SECONDS, READ_SECONDS = 10, 60
 # Waits before a transfer that broke off, or a server that was busy, is tried again.
@@ -20,32 +26,43 @@ BUSY = (408, 429, 500, 502, 503, 504)
 
 @dataclass(frozen=True)
 class Archive:
-    """A published archive of photos, one folder a class in one folder.
+    """A published archive.
 
     Attributes:
       url: where it is.
-      num_bytes: its size.
-      sha256: of its bytes, in hexadecimal.
+      num_bytes: its size, None where that is not known.
+      digest: the algorithm and the digest of its bytes in hexadecimal, `sha256:4c54...`; None
+        where that is not known.
       max_unpacked: more bytes than its files have together.
+      mirror: how a user names another address, in words.
+      otherwise: what a user can do without it, in words.
     """
 
     url: str
-    num_bytes: int
-    sha256: str
+    num_bytes: int | None = None
+    digest: str | None = None
     max_unpacked: int = 1_000_000_000
-
-
-# Size and sha256: tensorflow/datasets, url_infos of tf_flowers. 3,670 photos in five classes,
-# CC-BY 2.0; LICENSE.txt in the archive names the photographers.
-FLOWER_PHOTOS = Archive(
-    url="https://storage.googleapis.com/download.tensorflow.org/example_images/flower_photos.tgz",
-    num_bytes=228_813_984,
-    sha256="4c54ace7911aaffe13a365c34f650e71dd5bf1be0a58b464e5a7183e3e595d9c",
-)
+    mirror: str = "another address"
+    otherwise: str = "nothing works without it"
 
 
 class BrokenOff(Exception):
     """A transfer ended early; what has come is kept, and trying again is worth it."""
+
+
+def local_path(source):
+    """The path that `source` names, or None where it is a URL of http or https."""
+    if source.startswith(("http://", "https://")):
+        return None
+    return Path(unquote(urlparse(source).path) if source.startswith("file:") else source)
+
+
+def is_published(path, archive):
+    """Whether the file has the size and the digest of `archive`, as far as they are known."""
+    if archive.num_bytes not in (None, path.stat().st_size):
+        return False
+    algorithm, _, digest = (archive.digest or "").partition(":")
+    return not algorithm or file_digest(path, algorithm) == digest
 
 
 def download(url, path, archive, progress=True):
@@ -67,16 +84,22 @@ def download(url, path, archive, progress=True):
             if pause is None or never_reached:
                 raise BadInput(_by_hand(url, path, archive, error)) from error
             time.sleep(pause)
-    if file_digest(partial) == archive.sha256:
+    if is_published(partial, archive):
+        _make_durable(partial)
         partial.rename(path)
         return
     partial.unlink()
     if not size_before:
         raise BadInput(
-            f"{url}: sends another file than the published {path.name} (its sha256 is not "
-            f"{archive.sha256}); to train on other photos, use convert_flowers.py"
+            f"{url}: sends another file than the published {path.name} (expected "
+            f"{archive.digest}); {archive.otherwise}"
         )
     download(url, path, archive, progress)  # what an earlier one had left may be at fault
+
+
+def _make_durable(path):
+    with path.open("rb") as file:
+        os.fsync(file)  # the name must not reach the disk before the bytes
 
 
 def _size(path):
@@ -87,10 +110,11 @@ def _by_hand(url, path, archive, error):
     """Returns the line for a user whose machine cannot fetch the archive."""
     told = isinstance(error, (BrokenOff, requests.HTTPError))
     reason = str(error) if told else type(error).__name__
+    size = f" ({archive.num_bytes:,} bytes)" if archive.num_bytes else ""
     return (
-        f"{url}: cannot be fetched ({reason}); try again, name a mirror in {SOURCE_VARIABLE}, or "
-        f"fetch that file ({archive.num_bytes:,} bytes) on another machine and put it at {path}, "
-        "where it is found by itself; `make demo` needs no download"
+        f"{url}: cannot be fetched ({reason}); try again, name a mirror with {archive.mirror}, or "
+        f"fetch that file{size} on another machine and put it at {path}, where it is found by "
+        f"itself; {archive.otherwise}"
     )
 
 
@@ -103,51 +127,59 @@ def _transfer(url, partial, archive, progress):
       BadInput: the server has another file.
     """
     have = _size(partial)
-    if have == archive.num_bytes:
+    if have and have == archive.num_bytes:
         return
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     timeouts = (CONNECT_SECONDS, READ_SECONDS)
     with requests.get(url, headers=headers, stream=True, timeout=timeouts) as response:
-        start = _check_response(url, response, partial, archive)
+        start, total = _check_response(url, response, partial, archive)
         with (
             partial.open("ab" if start else "wb") as file,
-            _progress_bar(archive, start, progress) as bar,
+            _progress_bar(start, total, progress) as bar,
         ):
             for piece in _pieces(response):
                 file.write(piece)
                 bar.update(len(piece))
-                if file.tell() > archive.num_bytes:
+                if total is not None and file.tell() > total:
                     partial.unlink()
-                    raise BadInput(_other_file(url, f"more than {archive.num_bytes:,} bytes"))
-    if _size(partial) < archive.num_bytes:
-        raise BrokenOff(f"it broke off at {_size(partial):,} of {archive.num_bytes:,} bytes")
+                    raise BadInput(_other_file(url, archive, f"more than {total:,} bytes"))
+    if total is not None and _size(partial) < total:
+        raise BrokenOff(f"it broke off at {_size(partial):,} of {total:,} bytes")
 
 
 def _check_response(url, response, partial, archive):
-    """Returns at which byte the response begins: `partial`'s end, or 0 where all comes anew."""
+    """What a response holds.
+
+    Returns:
+      At which byte it begins, the end of `partial`, or 0 where all comes anew; and the size of the
+      whole file, None where neither the server says it nor is it published.
+    """
     status = response.status_code
     if status in BUSY:
         raise BrokenOff(f"the server answers {status} {response.reason}")
     if status in (206, 416):
         place, _, total = response.headers.get("Content-Range", "").partition("/")
         have = _size(partial)
-        if place.startswith(f"bytes {have}-") and total in ("*", str(archive.num_bytes)):
-            return have
+        known = str(archive.num_bytes or total)
+        if place.startswith(f"bytes {have}-") and total in ("*", known):
+            return have, int(known) if known.isdecimal() else None
         partial.unlink(missing_ok=True)
         raise BrokenOff(f"the server answers with the range {place}/{total}")
     response.raise_for_status()
     length = response.headers.get("Content-Length", "")
-    if length.isdecimal() and int(length) != archive.num_bytes:
-        kind = response.headers.get("Content-Type", "no type")
-        raise BadInput(_other_file(url, f"{int(length):,} bytes of {kind}"))
-    return 0
+    length = int(length) if length.isdecimal() else None
+    kind = response.headers.get("Content-Type", "no type")
+    of_another_size = None not in (length, archive.num_bytes) and length != archive.num_bytes
+    if of_another_size or kind.startswith("text/html"):
+        said = "" if length is None else f"{length:,} bytes of "
+        raise BadInput(_other_file(url, archive, f"{said}{kind}"))
+    return 0, archive.num_bytes or length
 
 
-def _other_file(url, found):
+def _other_file(url, archive, found):
     return (
-        f"{url}: answers with {found}, expected the published flower_photos.tgz; give another "
-        f"address with --source or {SOURCE_VARIABLE}, or convert other photos with "
-        "convert_flowers.py"
+        f"{url}: answers with {found}, expected the published {Path(archive.url).name}; give "
+        f"another address with {archive.mirror}; {archive.otherwise}"
     )
 
 
@@ -159,10 +191,10 @@ def _pieces(response):
         raise BrokenOff(f"it broke off: {type(error).__name__}") from error
 
 
-def _progress_bar(archive, start, progress):
+def _progress_bar(start, total, progress):
     return tqdm(
         desc="fetching",
-        total=archive.num_bytes,
+        total=total,
         initial=start,
         unit="B",
         unit_scale=True,

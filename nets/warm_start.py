@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from bad_input import BadInput
-from training.checkpoints import checkpoint_at, read_checkpoint
+from nets.checkpoint_files import checkpoint_at, read_checkpoint
 
 
 @dataclass(frozen=True)
