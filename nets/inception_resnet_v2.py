@@ -8,29 +8,16 @@ differs from the paper's figures (the stem, some depths), the network is that of
 from functools import partial
 
 from nets.dropout import dropout
+from nets.inception_blocks import (
+    HALVE,
+    add_logits,
+    auxiliary_logits,
+    avg_pool_branch,
+    branch,
+    max_pool_branch,
+)
 from nets.stages import build_stages
 from slim_on_tf2 import slim, tf
-
-_HALVE = {"stride": 2, "padding": "VALID"}
-
-
-def _branch(net, number, *convolutions):
-    """Convolutions, (scope, depth, kernel size[, options]) each, in the scope `Branch_<number>`."""
-    with tf.variable_scope(f"Branch_{number}"):
-        for scope, depth, kernel_size, *options in convolutions:
-            net = slim.conv2d(net, depth, kernel_size, scope=scope, **dict(*options))
-    return net
-
-
-def _max_pool_branch(net, number):
-    with tf.variable_scope(f"Branch_{number}"):
-        return slim.max_pool2d(net, 3, scope="MaxPool_1a_3x3", **_HALVE)
-
-
-def _avg_pool_branch(net, number, convolution):
-    with tf.variable_scope(f"Branch_{number}"):
-        net = slim.avg_pool2d(net, 3, stride=1, padding="SAME", scope="AvgPool_0a_3x3")
-    return _branch(net, number, convolution)
 
 
 def _add_residual(net, branches, scale, activation_fn):
@@ -51,9 +38,9 @@ def block35(net, scale=0.17, activation_fn=tf.nn.relu, scope=None):
     """The residual block of the 35x35 grid (Figure 16): float [batch, h, w, 320] in and out."""
     with tf.variable_scope(scope, "Block35", [net]):
         branches = [
-            _branch(net, 0, ("Conv2d_1x1", 32, 1)),
-            _branch(net, 1, ("Conv2d_0a_1x1", 32, 1), ("Conv2d_0b_3x3", 32, 3)),
-            _branch(
+            branch(net, 0, ("Conv2d_1x1", 32, 1)),
+            branch(net, 1, ("Conv2d_0a_1x1", 32, 1), ("Conv2d_0b_3x3", 32, 3)),
+            branch(
                 net,
                 2,
                 ("Conv2d_0a_1x1", 32, 1),
@@ -68,8 +55,8 @@ def block17(net, scale=0.1, activation_fn=tf.nn.relu, scope=None):
     """The residual block of the 17x17 grid (Figure 17): float [batch, h, w, 1088] in and out."""
     with tf.variable_scope(scope, "Block17", [net]):
         branches = [
-            _branch(net, 0, ("Conv2d_1x1", 192, 1)),
-            _branch(
+            branch(net, 0, ("Conv2d_1x1", 192, 1)),
+            branch(
                 net,
                 1,
                 ("Conv2d_0a_1x1", 128, 1),
@@ -84,8 +71,8 @@ def block8(net, scale=0.2, activation_fn=tf.nn.relu, scope=None):
     """The residual block of the 8x8 grid (Figure 19): float [batch, h, w, 2080] in and out."""
     with tf.variable_scope(scope, "Block8", [net]):
         branches = [
-            _branch(net, 0, ("Conv2d_1x1", 192, 1)),
-            _branch(
+            branch(net, 0, ("Conv2d_1x1", 192, 1)),
+            branch(
                 net,
                 1,
                 ("Conv2d_0a_1x1", 192, 1),
@@ -100,16 +87,16 @@ def mixed_5b(net, scope="Mixed_5b"):
     """The Inception block behind the stem: float [batch, h, w, 192] to [batch, h, w, 320]."""
     with tf.variable_scope(scope):
         branches = [
-            _branch(net, 0, ("Conv2d_1x1", 96, 1)),
-            _branch(net, 1, ("Conv2d_0a_1x1", 48, 1), ("Conv2d_0b_5x5", 64, 5)),
-            _branch(
+            branch(net, 0, ("Conv2d_1x1", 96, 1)),
+            branch(net, 1, ("Conv2d_0a_1x1", 48, 1), ("Conv2d_0b_5x5", 64, 5)),
+            branch(
                 net,
                 2,
                 ("Conv2d_0a_1x1", 64, 1),
                 ("Conv2d_0b_3x3", 96, 3),
                 ("Conv2d_0c_3x3", 96, 3),
             ),
-            _avg_pool_branch(net, 3, ("Conv2d_0b_1x1", 64, 1)),
+            avg_pool_branch(net, 3, ("Conv2d_0b_1x1", 64, 1)),
         ]
         return tf.concat(branches, 3)
 
@@ -118,15 +105,15 @@ def mixed_6a(net, scope="Mixed_6a"):
     """Halves the grid (Figure 7): float [batch, h, w, 320] to [batch, h/2, w/2, 1088]."""
     with tf.variable_scope(scope):
         branches = [
-            _branch(net, 0, ("Conv2d_1a_3x3", 384, 3, _HALVE)),
-            _branch(
+            branch(net, 0, ("Conv2d_1a_3x3", 384, 3, HALVE)),
+            branch(
                 net,
                 1,
                 ("Conv2d_0a_1x1", 256, 1),
                 ("Conv2d_0b_3x3", 256, 3),
-                ("Conv2d_1a_3x3", 384, 3, _HALVE),
+                ("Conv2d_1a_3x3", 384, 3, HALVE),
             ),
-            _max_pool_branch(net, 2),
+            max_pool_branch(net, 2),
         ]
         return tf.concat(branches, 3)
 
@@ -135,23 +122,23 @@ def mixed_7a(net, scope="Mixed_7a"):
     """Halves the grid (Figure 18): float [batch, h, w, 1088] to [batch, h/2, w/2, 2080]."""
     with tf.variable_scope(scope):
         branches = [
-            _branch(net, 0, ("Conv2d_0a_1x1", 256, 1), ("Conv2d_1a_3x3", 384, 3, _HALVE)),
-            _branch(net, 1, ("Conv2d_0a_1x1", 256, 1), ("Conv2d_1a_3x3", 288, 3, _HALVE)),
-            _branch(
+            branch(net, 0, ("Conv2d_0a_1x1", 256, 1), ("Conv2d_1a_3x3", 384, 3, HALVE)),
+            branch(net, 1, ("Conv2d_0a_1x1", 256, 1), ("Conv2d_1a_3x3", 288, 3, HALVE)),
+            branch(
                 net,
                 2,
                 ("Conv2d_0a_1x1", 256, 1),
                 ("Conv2d_0b_3x3", 288, 3),
-                ("Conv2d_1a_3x3", 320, 3, _HALVE),
+                ("Conv2d_1a_3x3", 320, 3, HALVE),
             ),
-            _max_pool_branch(net, 3),
+            max_pool_branch(net, 3),
         ]
         return tf.concat(branches, 3)
 
 
 def _stages(activation_fn):
     """End point -> function of (net, scope) that makes it from the one before (Figure 15)."""
-    conv, max_pool = slim.conv2d, partial(slim.max_pool2d, kernel_size=3, **_HALVE)
+    conv, max_pool = slim.conv2d, partial(slim.max_pool2d, kernel_size=3, **HALVE)
 
     def repeat(net, times, block):
         return slim.repeat(net, times, block, activation_fn=activation_fn)
@@ -160,7 +147,7 @@ def _stages(activation_fn):
         return block8(repeat(net, 9, block8), scale=1.0, activation_fn=None)
 
     return {
-        "Conv2d_1a_3x3": partial(conv, num_outputs=32, kernel_size=3, **_HALVE),
+        "Conv2d_1a_3x3": partial(conv, num_outputs=32, kernel_size=3, **HALVE),
         "Conv2d_2a_3x3": partial(conv, num_outputs=32, kernel_size=3, padding="VALID"),
         "Conv2d_2b_3x3": partial(conv, num_outputs=64, kernel_size=3),
         "MaxPool_3a_3x3": max_pool,
@@ -200,42 +187,6 @@ def inception_resnet_v2_base(
         return build_stages(inputs, stages, final_endpoint)
 
 
-def auxiliary_logits(net, num_classes, scope="AuxLogits"):
-    """The head that gives the 17x17 grid a gradient of its own in training.
-
-    At 299 px the grid is pooled to 5x5, which one 5x5 convolution makes a vector. At another
-    size that convolution is as large as the pooled grid, so its weights fit only that size; a
-    grid smaller than the 5x5 pooling window (images under 107 px) is pooled whole.
-
-    Args:
-      net: float [batch, h, w, 1088], the end point `PreAuxLogits`; h and w are known.
-      num_classes: how many logits.
-      scope: the variable scope.
-
-    Returns:
-      Logits, float [batch, num_classes].
-    """
-    with tf.variable_scope(scope):
-        window = [min(5, side) for side in net.shape[1:3]]
-        net = slim.avg_pool2d(net, window, stride=3, scope="Conv2d_1a_3x3")
-        net = slim.conv2d(net, 128, 1, scope="Conv2d_1b_1x1")
-        whole = net.shape[1:3].as_list()
-        net = slim.conv2d(net, 768, whole, padding="VALID", scope="Conv2d_2a_5x5")
-        net = tf.squeeze(net, [1, 2])
-        return slim.fully_connected(net, num_classes, activation_fn=None, scope="Logits")
-
-
-def _add_logits(net, end_points, num_classes, dropout_keep_prob):
-    """Averages `net` over space and classifies it; adds what it makes to `end_points`."""
-    with tf.variable_scope("Logits"):
-        net = end_points["global_pool"] = tf.reduce_mean(net, [1, 2], keepdims=True)
-        net = dropout(tf.squeeze(net, [1, 2]), dropout_keep_prob, scope="Dropout")
-        end_points["PreLogitsFlatten"] = net
-        logits = slim.fully_connected(net, num_classes, activation_fn=None, scope="Logits")
-        end_points["Logits"] = logits
-        end_points["Predictions"] = tf.nn.softmax(logits, name="Predictions")
-
-
 def inception_resnet_v2(
     inputs,
     num_classes=1001,
@@ -251,7 +202,7 @@ def inception_resnet_v2(
     Args:
       inputs: float [batch, height, width, channels] in [-1, 1], at least 75x75; the batch and
         the sides may be unknown. With unknown sides there is no auxiliary head, because the
-        shape of its weights follows from them (see `auxiliary_logits`).
+        shape of its weights follows from them (see `inception_blocks.auxiliary_logits`).
       num_classes: how many logits.
       is_training: a Python bool; steers dropout and batch norm.
       dropout_keep_prob: the share of features that dropout keeps.
@@ -276,7 +227,7 @@ def inception_resnet_v2(
         )
         if create_aux_logits and sides_are_known:
             end_points["AuxLogits"] = auxiliary_logits(end_points["PreAuxLogits"], num_classes)
-        _add_logits(net, end_points, num_classes, dropout_keep_prob)
+        add_logits(net, end_points, num_classes, dropout_keep_prob)
     return end_points["Logits"], end_points
 
 

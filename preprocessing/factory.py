@@ -14,21 +14,25 @@ from bad_input import BadInput
 PREPROCESSING = {
     "inception": "preprocessing.inception",
     "vgg": "preprocessing.vgg",
+    "lenet": "preprocessing.lenet",
+    "cifarnet": "preprocessing.cifarnet",
+    "none": "preprocessing.none",
 }
 
 
-def get_preprocessing(name, is_training, fast_mode=True):
+def get_preprocessing(name, is_training, fast_mode=True, use_grayscale=False):
     """Returns the function that makes a network's input of a photo.
 
     Args:
       name: a key of `PREPROCESSING`.
       is_training: whether photos are distorted at random.
       fast_mode: leaves out the distortions that cost most, where the scheme has such.
+      use_grayscale: gives one channel of grey instead of three of colour.
 
     Returns:
-      preprocess(encoded, height, width, seed=None) -> float32 [height, width, 3], where encoded is
-      a string scalar with the bytes of a JPEG, and seed is int [2], needed in training and unused
-      in evaluation.
+      preprocess(encoded, height, width, seed=None) -> float32 [height, width, 3], or
+      [height, width, 1] with `use_grayscale`, where encoded is a string scalar with the bytes of a
+      JPEG, and seed is int [2], needed in training and unused in evaluation.
 
     Raises:
       BadInput: there is no scheme of that name.
@@ -38,13 +42,13 @@ def get_preprocessing(name, is_training, fast_mode=True):
     def preprocess_for_train(encoded, height, width, seed=None):
         if seed is None:
             raise ValueError("preprocessing for training needs a seed, an int tensor of shape [2]")
-        return scheme.preprocess_for_train(encoded, height, width, seed, fast_mode)
+        return scheme.preprocess_for_train(encoded, height, width, seed, fast_mode, use_grayscale)
 
     def preprocess_for_eval(encoded, height, width, seed=None):
         del seed
-        from slim_on_tf2 import tf
+        from preprocessing.jpeg import decode
 
-        image = tf.image.decode_jpeg(encoded, channels=3)
+        image = decode(encoded, use_grayscale=use_grayscale)
         return scheme.preprocess_for_eval(image, height, width)
 
     return preprocess_for_train if is_training else preprocess_for_eval
@@ -57,8 +61,9 @@ def to_pixels(name):
       name: a key of `PREPROCESSING`.
 
     Returns:
-      A function from float32 [..., height, width, 3] as `get_preprocessing(name)` makes it to uint8
-      of the same shape: array to array, tensor to tensor.
+      A function from float32 [..., height, width, 3 or 1] as `get_preprocessing(name)` makes it to
+      uint8 of the same shape: array to array, tensor to tensor. Of cifarnet it is a way to shapes
+      and not to the photo's own light, which that scheme takes out of the image.
 
     Raises:
       BadInput: there is no scheme of that name.

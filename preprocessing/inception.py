@@ -5,10 +5,13 @@ Training follows Szegedy et al. 2014, "Going Deeper with Convolutions", section 
 distortions of Howard 2013, "Some Improvements on Deep Convolutional Neural Network Based Image
 Classification". Evaluation takes the middle of the photo.
 
+A grey picture has no hue and no saturation, so of the adjustments brightness and contrast are left.
+
 Every random choice is a function of the seed that the caller gives, and draws from a sub-seed of
 its own, so that no two choices depend on each other.
 """
 
+from preprocessing.jpeg import decode
 from slim_on_tf2 import tf
 
 CROP_AREA = (0.05, 1.0)  # of the photo's area
@@ -32,6 +35,8 @@ FULL_ORDERS = (
     ("hue", "saturation", "contrast", "brightness"),
 )
 
+COLOUR_ADJUSTMENTS = {"saturation", "hue"}
+
 FAST_RESIZE_METHODS = (tf.image.ResizeMethod.BILINEAR,)
 FULL_RESIZE_METHODS = (
     tf.image.ResizeMethod.BILINEAR,
@@ -41,7 +46,7 @@ FULL_RESIZE_METHODS = (
 )
 
 
-def preprocess_for_train(encoded, height, width, seed, fast_mode=True):
+def preprocess_for_train(encoded, height, width, seed, fast_mode=True, use_grayscale=False):
     """Decodes a distorted crop of a JPEG; nothing outside the crop is decoded.
 
     Args:
@@ -50,20 +55,22 @@ def preprocess_for_train(encoded, height, width, seed, fast_mode=True):
       seed: int [2], the source of every random choice: equal seeds give equal bits.
       fast_mode: resizes bilinearly and leaves hue and contrast as they are. Else the seed chooses
         one of four ways to resize, and all four adjustments are made in one of four orders.
+      use_grayscale: whether the output has one channel of grey instead of three of colour.
 
     Returns:
-      float32 [height, width, 3] in [-1, 1].
+      float32 [height, width, 3 or 1] in [-1, 1].
     """
     crop_seed, resize_seed, flip_seed, colour_seed = tf.unstack(
         tf.random.experimental.stateless_split(seed, 4)
     )
     window = distorted_window(tf.image.extract_jpeg_shape(encoded), crop_seed)
-    image = tf.image.decode_and_crop_jpeg(encoded, window, channels=3)
+    image = decode(encoded, window, use_grayscale)
     image = tf.image.convert_image_dtype(image, tf.float32)
     methods = FAST_RESIZE_METHODS if fast_mode else FULL_RESIZE_METHODS
     image = resize_in_one_way(image, height, width, resize_seed, methods)
     image = tf.compat.v2.image.stateless_random_flip_left_right(image, flip_seed)
-    image = distort_colour(image, colour_seed, FAST_ORDERS if fast_mode else FULL_ORDERS)
+    orders = FAST_ORDERS if fast_mode else FULL_ORDERS
+    image = distort_colour(image, colour_seed, grey_orders(orders) if use_grayscale else orders)
     return _to_network_range(image)
 
 
@@ -73,16 +80,16 @@ def preprocess_for_eval(image, height, width):
     The kernel is TensorFlow's legacy bilinear one, with which the published networks were trained.
 
     Args:
-      image: [any height, any width, 3], uint8, or float32 in [0, 1].
+      image: [any height, any width, 3 or 1], uint8, or float32 in [0, 1].
       height, width: the output's size in pixels.
 
     Returns:
-      float32 [height, width, 3] in [-1, 1].
+      float32 [height, width, 3 or 1] in [-1, 1].
     """
     image = tf.image.convert_image_dtype(image, tf.float32)
     image = tf.image.central_crop(image, CENTRAL_FRACTION)
     image = tf.image.resize_images(image, [height, width])
-    return _to_network_range(tf.ensure_shape(image, [height, width, 3]))
+    return _to_network_range(image)
 
 
 def to_pixel_range(images):
@@ -117,24 +124,31 @@ def distorted_window(image_shape, seed):
 
 
 def resize_in_one_way(image, height, width, seed, methods):
-    """Resizes float32 [any, any, 3] to [height, width, 3] by the one of `methods` `seed` picks."""
+    """Resizes float32 [any, any, c] to [height, width, c] by the one of `methods` `seed` picks."""
 
     def by(method):
         return lambda: tf.image.resize_images(image, [height, width], method)
 
-    return tf.ensure_shape(_choose([by(method) for method in methods], seed), [height, width, 3])
+    resized = _choose([by(method) for method in methods], seed)
+    return tf.ensure_shape(resized, [height, width, image.shape[-1]])
+
+
+def grey_orders(orders):
+    """What is left of `orders` of adjustments for a grey picture, each order once."""
+    left = [tuple(name for name in order if name not in COLOUR_ADJUSTMENTS) for order in orders]
+    return tuple(dict.fromkeys(left))
 
 
 def distort_colour(image, seed, orders=FULL_ORDERS):
     """Makes random adjustments, in one of `orders`, to a picture and clips it.
 
     Args:
-      image: float32 [height, width, 3] in [0, 1].
+      image: float32 [height, width, 3] in [0, 1], or [height, width, 1] for `grey_orders`.
       seed: int [2], picks the order and the amount of each adjustment.
       orders: each a tuple of keys of `ADJUSTMENTS`.
 
     Returns:
-      float32 [height, width, 3] in [0, 1].
+      A float32 tensor of the shape of `image`, in [0, 1].
     """
     order_seed, *seeds = tf.unstack(
         tf.random.experimental.stateless_split(seed, 1 + len(ADJUSTMENTS))

@@ -13,15 +13,17 @@ Every random choice is a function of the seed that the caller gives, and draws f
 its own.
 """
 
+from preprocessing.jpeg import decode
 from slim_on_tf2 import tf
 
 MEAN_RGB = (123.68, 116.78, 103.94)  # of ImageNet's training photos, of 255
+MEAN_GREY = (117.37,)  # 0.299 red + 0.587 green + 0.114 blue of MEAN_RGB
 PUBLISHED_SIZE = 224
 EVALUATION_SIDE = 256
 TRAINING_SIDES = (256, 512)
 
 
-def preprocess_for_train(encoded, height, width, seed, fast_mode=True):
+def preprocess_for_train(encoded, height, width, seed, fast_mode=True, use_grayscale=False):
     """Decodes a random window of a JPEG; nothing outside the window is decoded.
 
     Cutting a window out and resizing it shows the same as resizing the photo and cutting, and
@@ -32,28 +34,31 @@ def preprocess_for_train(encoded, height, width, seed, fast_mode=True):
       height, width: the output's size in pixels.
       seed: int [2], the source of every random choice: equal seeds give equal bits.
       fast_mode: changes nothing here; the scheme has no slow part.
+      use_grayscale: whether the output has one channel of grey instead of three of colour.
 
     Returns:
-      float32 [height, width, 3], in [0, 255] less `MEAN_RGB`.
+      float32 [height, width, 3], in [0, 255] less `MEAN_RGB`, or [height, width, 1], in [0, 255]
+      less `MEAN_GREY`.
     """
     del fast_mode
     window_seed, flip_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
     window = random_window(tf.image.extract_jpeg_shape(encoded), height, width, window_seed)
-    image = tf.image.decode_and_crop_jpeg(encoded, window, channels=3)
+    image = decode(encoded, window, use_grayscale)
     image = tf.image.resize_images(image, [height, width])
     image = tf.compat.v2.image.stateless_random_flip_left_right(image, flip_seed)
-    return tf.ensure_shape(image, [height, width, 3]) - MEAN_RGB
+    return tf.ensure_shape(image, [height, width, None]) - _mean(image)
 
 
 def preprocess_for_eval(image, height, width):
     """Resizes a picture at its aspect ratio and cuts out the middle.
 
     Args:
-      image: [any height, any width, 3], uint8, or float32 in [0, 1].
+      image: [any height, any width, 3 or 1], uint8, or float32 in [0, 1].
       height, width: the output's size in pixels.
 
     Returns:
-      float32 [height, width, 3], in [0, 255] less `MEAN_RGB`.
+      float32 [height, width, 3], in [0, 255] less `MEAN_RGB`, or [height, width, 1], in [0, 255]
+      less `MEAN_GREY`.
     """
     image = tf.image.convert_image_dtype(image, tf.float32) * 255.0
     size = tf.shape(image)[:2]
@@ -62,12 +67,12 @@ def preprocess_for_eval(image, height, width):
     image = tf.image.resize_images(image, size)
     top, left = tf.unstack((size - [height, width]) // 2)
     image = image[top : top + height, left : left + width]
-    return tf.ensure_shape(image, [height, width, 3]) - MEAN_RGB
+    return tf.ensure_shape(image, [height, width, None]) - _mean(image)
 
 
 def to_pixel_range(images):
-    """Adds the mean colour: [0, 255], as eyes read it. Takes arrays and tensors."""
-    return images + MEAN_RGB
+    """Adds the mean colour or grey: [0, 255], as eyes read it. Takes arrays and tensors."""
+    return images + _mean(images)
 
 
 def random_window(image_shape, height, width, seed):
@@ -90,6 +95,11 @@ def random_window(image_shape, height, width, seed):
     place = tf.random.stateless_uniform([2], place_seed)
     begin = tf.to_int32(tf.floor(place * tf.to_float(image_shape[:2] - window + 1)))
     return tf.concat([begin, window], axis=0)
+
+
+def _mean(images):
+    """What is subtracted of each pixel of `images`, [..., channels]."""
+    return MEAN_GREY if images.shape[-1] == 1 else MEAN_RGB
 
 
 def _scaled(side, height, width):

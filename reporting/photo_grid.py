@@ -3,6 +3,8 @@
 import io
 import math
 
+import numpy as np
+
 from reporting.style import TEXT_SIZE, fit, new_figure, style
 
 SIDE = 1.5  # inches
@@ -12,7 +14,7 @@ def photo_grid(photos, names, title, subtitle):
     """Draws photos in a grid that is about as wide as high.
 
     Args:
-      photos: uint8 [n, height, width, 3], n at least 1.
+      photos: uint8 [n, height, width, 3], or of one channel of grey, n at least 1.
       names: n strings.
       title: what is shown, in a few words.
       subtitle: one line about it.
@@ -20,6 +22,8 @@ def photo_grid(photos, names, title, subtitle):
     Returns:
       The bytes of a PNG.
     """
+    # As three equal channels, because matplotlib would paint a single one in false colours.
+    photos = np.broadcast_to(photos, (*np.shape(photos)[:3], 3))
     columns = math.ceil(math.sqrt(len(photos)))
     rows = math.ceil(len(photos) / columns)
     with style():

@@ -7,7 +7,6 @@ import pytest
 
 from nets import inception_resnet_v2 as module
 from nets.inception_resnet_v2 import (
-    auxiliary_logits,
     inception_resnet_v2,
     inception_resnet_v2_arg_scope,
     inception_resnet_v2_base,
@@ -156,30 +155,6 @@ def test_the_auxiliary_head_can_be_left_out(shallow):
     _, end_points = inception_resnet_v2(tf.zeros([1, 75, 75, 1]), 5, create_aux_logits=False)
     assert "AuxLogits" not in end_points
     assert not slim.get_model_variables("InceptionResnetV2/AuxLogits")
-
-
-@pytest.mark.parametrize(("side", "kernel"), [(4, 1), (8, 2), (17, 5), (20, 6)])
-def test_the_auxiliary_convolution_is_as_large_as_the_pooled_grid(side, kernel):
-    logits = auxiliary_logits(tf.zeros([2, side, side, 1088]), 7)
-    assert logits.shape.as_list() == [2, 7]
-    (weights,) = slim.get_model_variables("AuxLogits/Conv2d_2a_5x5/weights")
-    assert weights.shape.as_list() == [kernel, kernel, 128, 768]
-
-
-def test_the_auxiliary_head_of_a_small_grid_by_hand():
-    grid = np.random.RandomState(0).uniform(0, 1, [2, 4, 4, 1088]).astype(np.float32)
-    logits = auxiliary_logits(tf.constant(grid), 7)
-    with tf.Session() as session:
-        golden_nets.fill(session)
-        result = session.run(logits)
-        value = {v.op.name: session.run(v) for v in slim.get_model_variables()}
-
-    expected = grid.mean((1, 2))
-    for layer in ("Conv2d_1b_1x1", "Conv2d_2a_5x5"):
-        weights = value[f"AuxLogits/{layer}/weights"][0, 0]
-        expected = np.maximum(expected @ weights + value[f"AuxLogits/{layer}/biases"], 0)
-    expected = expected @ value["AuxLogits/Logits/weights"] + value["AuxLogits/Logits/biases"]
-    np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("last", ["Conv2d_1a_3x3", "MaxPool_5a_3x3", "Mixed_6a", "Mixed_7a"])

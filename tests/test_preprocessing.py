@@ -9,11 +9,26 @@ import pytest
 from PIL import Image
 
 from bad_input import BadInput
-from preprocessing import factory, inception, vgg
+from preprocessing import cifarnet, factory, inception, lenet, none, vgg
+from preprocessing.jpeg import decode
 from slim_on_tf2 import tf
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "preprocessing.json").read_text())
-SCHEMES = {"inception": inception, "vgg": vgg}
+SCHEMES = {
+    "inception": inception,
+    "vgg": vgg,
+    "lenet": lenet,
+    "cifarnet": cifarnet,
+    "none": none,
+}
+RANDOM_SCHEMES = ["inception", "vgg", "cifarnet"]
+RANGES = {
+    "inception": (-1, 1),
+    "vgg": (-123.68, 255 - 103.94 + 1e-3),
+    "lenet": (-1, 127 / 128),
+    "cifarnet": (-np.inf, np.inf),
+    "none": (0, 1),
+}
 SIZES = [(375, 500), (90, 400), (401, 33), (128, 128), (37, 41)]
 
 
@@ -58,7 +73,8 @@ def test_evaluation_matches_the_golden_figures(case):
     name, size, _, photo = case.split()
     height, width = map(int, photo.split("x"))
     golden = GOLDEN[case]
-    image = SCHEMES[name].preprocess_for_eval(picture(height, width), int(size), int(size))
+    pixels = picture(height, width, channels=golden["shape"][-1])
+    image = SCHEMES[name].preprocess_for_eval(pixels, int(size), int(size))
     assert image.shape.as_list() == golden["shape"]
     image = value(image)
     for statistic in ("mean", "std", "min", "max"):
@@ -106,20 +122,23 @@ def test_float_pictures_equal_their_bytes(name):
 
 
 @pytest.mark.parametrize("name", SCHEMES)
-@pytest.mark.parametrize("is_training", [True, False])
-@pytest.mark.parametrize("fast_mode", [True, False])
+@pytest.mark.parametrize(("is_training", "fast_mode"), [(True, True), (True, False), (False, True)])
 def test_photos_of_every_shape_fill_the_output(name, is_training, fast_mode):
-    preprocess = factory.get_preprocessing(name, is_training, fast_mode)
     encoded = tf.placeholder(tf.string, [])
-    outputs = [preprocess(encoded, height, 65, seed=[3, 4]) for height in (65, 40)]
-    assert [output.shape.as_list() for output in outputs] == [[65, 65, 3], [40, 65, 3]]
-    low, high = (-1, 1) if name == "inception" else (-123.68, 255 - 103.94 + 1e-3)
+    outputs = [
+        factory.get_preprocessing(name, is_training, fast_mode, use_grayscale)(
+            encoded, height, 65, seed=[3, 4]
+        )
+        for height, use_grayscale in [(65, False), (40, True)]
+    ]
+    assert [output.shape.as_list() for output in outputs] == [[65, 65, 3], [40, 65, 1]]
+    low, high = RANGES[name]
     with tf.Session() as session:
         for size in SIZES:
             for output in session.run(outputs, {encoded: jpeg(picture(*size))}):
                 assert output.dtype == np.float32
                 assert np.isfinite(output).all()
-                assert low - 1e-4 <= output.min() < output.max() <= high
+                assert low - 1e-4 <= output.min() < output.max() <= high + 1e-4
 
 
 @pytest.mark.parametrize("name", SCHEMES)
@@ -131,7 +150,59 @@ def test_a_grey_jpeg_has_three_equal_channels(name):
 
 
 @pytest.mark.parametrize("name", SCHEMES)
-@pytest.mark.parametrize("fast_mode", [True, False])
+def test_greyscale_is_the_grey_that_pillow_makes_of_the_colours(name):
+    encoded = jpeg(picture(60, 70))
+    image = factory.get_preprocessing(name, is_training=False, use_grayscale=True)(encoded, 32, 32)
+    colours = Image.fromarray(value(tf.image.decode_jpeg(encoded)))
+    grey = np.asarray(colours.convert("L"))[..., np.newaxis]
+    expected = SCHEMES[name].preprocess_for_eval(grey, 32, 32)
+    pixels, expected = value([factory.to_pixels(name)(i) for i in (image, expected)])
+    np.testing.assert_allclose(pixels.astype(int), expected, atol=2)  # they round differently
+
+
+@pytest.mark.parametrize("name", ["inception", "vgg"])
+def test_greyscale_trains_on_the_same_windows_as_colour(name, monkeypatch):
+    monkeypatch.setattr(inception, "distort_colour", lambda image, *_: image)
+    encoded = tf.constant(jpeg(picture(100, 120)))
+    colour, grey = (
+        factory.to_pixels(name)(
+            factory.get_preprocessing(name, is_training=True, use_grayscale=use_grayscale)(
+                encoded, 48, 48, [3, 4]
+            )
+        )
+        for use_grayscale in (False, True)
+    )
+    colour, grey = value([colour, grey])
+    np.testing.assert_allclose(grey[..., 0], colour @ [0.299, 0.587, 0.114], atol=2)
+
+
+def test_a_jpeg_of_print_colours_has_a_grey_too():
+    colours = np.repeat([[[200, 100, 50], [10, 250, 90]]], 8, axis=0).repeat(8, axis=1)
+    file = io.BytesIO()
+    Image.fromarray(colours.astype(np.uint8)).convert("CMYK").save(file, "JPEG", quality=95)
+    grey = value(decode(file.getvalue(), use_grayscale=True))
+    np.testing.assert_allclose(grey[..., 0], colours @ [0.299, 0.587, 0.114], atol=3)
+
+
+def test_grey_leaves_brightness_and_contrast_to_adjust():
+    assert inception.grey_orders(inception.FAST_ORDERS) == (("brightness",),)
+    assert inception.grey_orders(inception.FULL_ORDERS) == (
+        ("brightness", "contrast"),
+        ("contrast", "brightness"),
+    )
+
+
+def test_the_grey_mean_is_the_grey_of_the_mean_colour():
+    grey = np.dot(vgg.MEAN_RGB, [0.2989, 0.587, 0.114])
+    np.testing.assert_allclose(vgg.MEAN_GREY, [grey], atol=0.01)
+    pixels = picture(256, 256, channels=1)
+    image = value(vgg.preprocess_for_eval(pixels, 224, 224))
+    np.testing.assert_allclose(image, pixels[16:240, 16:240] - 117.37, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "fast_mode"), [("inception", False), *((name, True) for name in RANDOM_SCHEMES)]
+)
 def test_equal_seeds_give_equal_bits_and_others_do_not(name, fast_mode):
     preprocess = factory.get_preprocessing(name, is_training=True, fast_mode=fast_mode)
     encoded = jpeg(picture(100, 120))
@@ -188,7 +259,7 @@ def test_vgg_windows_show_the_published_shares_anywhere_in_the_photo():
     assert np.abs(np.corrcoef(h, left / (800 - w))[0, 1]) < 0.08
 
 
-@pytest.mark.parametrize("name", SCHEMES)
+@pytest.mark.parametrize("name", RANDOM_SCHEMES)
 def test_half_of_the_photos_are_flipped_whatever_else_is_drawn(name):
     encoded = jpeg(gradient(96, 96))
 
@@ -271,18 +342,120 @@ def test_every_way_to_resize_is_reached_in_the_full_mode(monkeypatch):
     assert reached == {0, 1, 2, 3}
 
 
-@pytest.mark.parametrize("name", SCHEMES)
-def test_to_pixels_is_the_way_back(name):
+@pytest.mark.parametrize("name", ["lenet", "none"])
+@pytest.mark.parametrize("use_grayscale", [False, True])
+def test_training_shows_the_same_as_evaluation_where_nothing_is_random(name, use_grayscale):
+    encoded = tf.constant(jpeg(picture(50, 40)))
+    trained, evaluated = value(
+        [
+            factory.get_preprocessing(name, is_training, use_grayscale=use_grayscale)(
+                encoded, 32, 32, [3, 4]
+            )
+            for is_training in (True, False)
+        ]
+    )
+    assert np.array_equal(trained, evaluated)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_lenet_cuts_and_pads_by_hand(channels):
+    pixels = picture(40, 20, channels)
+    image = value(lenet.preprocess_for_eval(pixels, 28, 28))
+    expected = np.full((28, 28, channels), -1.0)
+    expected[:, 4:24] = (pixels[6:34].astype(np.float64) - 128) / 128
+    np.testing.assert_allclose(image, expected, atol=1e-6)
+
+
+def test_cifarnet_standardizes_by_hand():
+    pixels = picture(40, 20)
+    image = value(cifarnet.preprocess_for_eval(pixels, 32, 32))
+    padded = np.zeros([32, 32, 3])
+    padded[:, 6:26] = pixels[4:36]
+    np.testing.assert_allclose(image, (padded - padded.mean()) / padded.std(), atol=1e-5)
+
+
+def test_cifarnet_windows_are_all_those_of_the_padded_picture():
+    pixels = 1 + np.arange(6 * 7, dtype=np.float32).reshape(6, 7, 1)
+    padded = np.pad(pixels, [(4, 4), (4, 4), (0, 0)])
+    expected = np.stack([padded[y : y + 6, x : x + 7] for y in range(9) for x in range(9)])
+    windows = for_seeds(lambda seed: cifarnet.random_window(pixels, 6, 7, seed), 1000)
+    reached = (windows[:, np.newaxis] == expected).all(axis=(2, 3, 4))
+    assert (reached.sum(axis=1) == 1).all()
+    assert reached.any(axis=0).all()
+
+
+@pytest.mark.parametrize(("side", "shown"), [(6, 6), (16, 10)])
+def test_cifarnet_windows_of_small_and_of_large_pictures(side, shown):
+    """A small picture is padded to the window first; a large one is seen at its own scale."""
+    pixels = 1 + np.arange(side * side, dtype=np.float32).reshape(side, side, 1)
+    windows = for_seeds(lambda seed: cifarnet.random_window(pixels, 10, 10, seed), 400)
+    assert windows.shape == (400, 10, 10, 1)
+    assert max((window > 0).any(axis=1).sum() for window in windows) == shown
+    assert set(np.unique(windows)) == {0, *range(1, side * side + 1)}
+
+
+def test_cifarnet_contrast_is_drawn_from_its_range(monkeypatch):
+    """Contrast f leaves the channels' means and scales what lies around them: f is in the ratio."""
+    pixels = picture(32, 32)
+    monkeypatch.setattr(cifarnet, "random_window", lambda image, *_: image)
+    monkeypatch.setattr(cifarnet, "decode", lambda *_, **options: tf.constant(pixels))
+    images = for_seeds(lambda seed: cifarnet.preprocess_for_train("", 32, 32, seed), 500)
+
+    def distance_by_deviation(image):
+        return np.ptp(image.mean(axis=(0, 1))) / image[..., 0].std()
+
+    contrasts = [distance_by_deviation(pixels) / distance_by_deviation(i) for i in images]
+    assert 0.2 - 1e-3 <= min(contrasts) < 0.22 and 1.78 < max(contrasts) <= 1.8 + 1e-3
+    assert np.mean(contrasts) == pytest.approx(1, abs=0.06)
+
+
+@pytest.mark.parametrize("use_grayscale", [False, True])
+def test_cifarnet_trains_on_images_of_mean_0_and_deviation_1(use_grayscale):
+    preprocess = factory.get_preprocessing(
+        "cifarnet", is_training=True, use_grayscale=use_grayscale
+    )
+    encoded = tf.constant(jpeg(picture(32, 32)))
+    images = for_seeds(lambda seed: preprocess(encoded, 32, 32, seed), 20)
+    np.testing.assert_allclose(images.mean(axis=(1, 2, 3)), 0, atol=1e-5)
+    np.testing.assert_allclose(images.std(axis=(1, 2, 3)), 1, atol=1e-4)
+
+
+def test_none_resizes_the_whole_picture_by_hand():
+    # At half the side, the legacy kernel takes every second pixel.
+    pixels = picture(24, 40)
+    image = value(none.preprocess_for_eval(pixels, 12, 20))
+    np.testing.assert_allclose(image, pixels[::2, ::2] / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    ("name", "side", "size"),
+    [("inception", 16, 14), ("vgg", 256, 224), ("lenet", 20, 14), ("none", 16, 16)],
+)
+def test_to_pixels_is_the_way_back(name, side, size, channels):
     # Pictures that evaluation neither resizes nor, but for the border, cuts.
-    side, border = (16, 1) if name == "inception" else (256, 16)
-    pixels = picture(side, side)
-    size = side - 2 * border
+    pixels = picture(side, side, channels)
+    border = (side - size) // 2
     image = SCHEMES[name].preprocess_for_eval(pixels, size, size)
     of_tensor, of_array = value(factory.to_pixels(name)(image)), value(image)
     of_array = factory.to_pixels(name)(of_array)
     assert of_tensor.dtype == of_array.dtype == np.uint8
     assert np.array_equal(of_tensor, of_array)
-    assert np.array_equal(of_array, pixels[border:-border, border:-border])
+    middle = slice(border, side - border)
+    assert np.array_equal(of_array, pixels[middle, middle])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_to_pixels_of_cifarnet_stretches_each_image(channels):
+    pixels = picture(32, 32, channels) // 4 + 30
+    flat = np.full_like(pixels, 99)
+    images = value([cifarnet.preprocess_for_eval(p, 32, 32) for p in (pixels, flat)])
+    to_pixels = factory.to_pixels("cifarnet")
+    shown = to_pixels(np.stack(images))
+    assert np.array_equal(shown, value(to_pixels(tf.stack(images))))
+    least = pixels.min()
+    np.testing.assert_allclose(shown[0], (pixels - least) * (255 / np.ptp(pixels)), atol=0.51)
+    assert not shown[1].any()
 
 
 def test_to_pixels_saturates():
@@ -303,7 +476,7 @@ def test_an_unknown_scheme_is_answered_with_the_known_ones():
         lambda: factory.get_preprocessing("incption", False),
         lambda: factory.to_pixels(""),
     ):
-        with pytest.raises(BadInput, match="choose one of inception, vgg"):
+        with pytest.raises(BadInput, match="choose one of inception, vgg, lenet, cifarnet, none"):
             ask()
 
 
@@ -311,5 +484,5 @@ def test_the_table_is_read_without_tensorflow():
     code = "import sys, preprocessing.factory as f; print(*f.PREPROCESSING, *sys.modules)"
     root = Path(__file__).parent.parent
     answer = subprocess.check_output([sys.executable, "-c", code], cwd=root, text=True)
-    assert answer.split()[:2] == ["inception", "vgg"]
+    assert answer.split()[:5] == list(SCHEMES)
     assert "tensorflow" not in answer.split()
