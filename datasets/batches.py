@@ -41,9 +41,10 @@ def load_batch(
       height: of `images`, in pixels.
       width: of `images`, in pixels.
       is_training: bool.
-      preprocess: a function (encoded, height, width, seed) -> float32 [height, width, 3]. `encoded`
-        is a JPEG, a string []; `seed` an int64 [2] (`seed`, number of the example in the run) in
-        training, None in evaluation. By default the whole photo is resized and scaled to [-1, 1].
+      preprocess: a function (encoded, height, width, seed) -> float32 [height, width, channels].
+        `encoded` is a JPEG, a string []; `seed` an int64 [2] (`seed`, number of the example in the
+        run) in training, None in evaluation. By default the whole photo is resized and scaled to
+        [-1, 1].
       seed: int of at most 63 bits, decides the order and what `preprocess` gets.
       first_example: training only: how many examples of the run to leave out, without decoding
         them. A run that has seen n batches goes on at n * batch_size.
@@ -51,7 +52,7 @@ def load_batch(
       with_filenames: whether to add `filenames` alone, which costs no decoding.
 
     Returns:
-      A `tf.data.Dataset` of dicts: `images` float32 [batch, height, width, 3], `labels` int64
+      A `tf.data.Dataset` of dicts: `images` float32 [batch, height, width, channels], `labels` int64
       [batch]; when asked for, `raw_images` uint8 [batch, height, width, 3], the middle of each
       photo without distortion, and `filenames` string [batch], "" where a shard has none.
 
@@ -69,7 +70,7 @@ def load_batch(
         encoded = _as_jpeg(encoded)
         example_seed = tf.stack([tf.constant(seed, tf.int64), index]) if is_training else None
         image = preprocess(encoded, height, width, example_seed)
-        image = tf.ensure_shape(image, [height, width, 3])
+        image = tf.ensure_shape(image, [height, width, None])
         batch = {"images": image, "labels": label}
         if with_filenames or with_raw:
             batch["filenames"] = filename
