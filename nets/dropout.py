@@ -39,6 +39,42 @@ def dropout(inputs, keep_prob=0.5, is_training=True, scope=None):
         )
 
 
+@slim.add_arg_scope
+def drop_path(inputs, keep_prob=1.0, is_training=True, scope=None):
+    """Sets whole examples of `inputs` to zero at random and scales the others by 1 / `keep_prob`.
+
+    Where `inputs` is one of several paths that are added, the examples lose that path. Larsson et
+    al., "FractalNet: Ultra-Deep Neural Networks without Residuals", 2016; one path for itself, as
+    in Zoph et al., "Learning Transferable Architectures for Scalable Image Recognition", 2017.
+    The mask changes as that of `dropout` does.
+
+    Args:
+      inputs: a float tensor [batch, ...].
+      keep_prob: the share of examples that are kept, a Python number in (0, 1] or a float32 scalar
+        tensor.
+      is_training: a Python bool; where it is false, `inputs` is returned as it is.
+      scope: the layer's variable scope; by default `DropPath`, made unique.
+
+    Returns:
+      A tensor of the shape and dtype of `inputs`.
+
+    Raises:
+      ValueError: `keep_prob` is a number that is not in (0, 1].
+    """
+    with tf.variable_scope(scope, "DropPath", [inputs]) as layer:
+        never_drops = not tf.is_tensor(keep_prob) and keep_prob == 1
+        if never_drops or not is_training:
+            return inputs
+        one_an_example = tf.concat([tf.shape(inputs)[:1], [1] * (inputs.shape.rank - 1)], 0)
+        return tf.nn.experimental.stateless_dropout(
+            inputs,
+            rate=1 - keep_prob,
+            seed=_mask_seed(layer.name),
+            rng_alg="philox",
+            noise_shape=one_an_example,
+        )
+
+
 def _mask_seed(layer_name):
     """int64 [2]: a number for the graph's seed and the layer, and the global step."""
     graph_seed = tf.get_default_graph().seed or 0

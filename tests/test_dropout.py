@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nets.dropout import dropout
+from nets.dropout import drop_path, dropout
 from slim_on_tf2 import slim, tf
 
 
@@ -89,3 +89,44 @@ def test_keeps_a_shape_known_only_in_the_run():
 def test_a_keep_prob_that_is_no_share_is_an_error(keep_prob):
     with pytest.raises(ValueError, match=r"keep_prob: expected a number in \(0, 1\]"):
         dropout(tf.ones([1]), keep_prob)
+
+
+@pytest.mark.parametrize("as_tensor", [False, True])
+def test_a_path_is_dropped_for_whole_examples(as_tensor):
+    inputs = np.random.RandomState(0).uniform(1, 2, [2000, 3, 4, 5]).astype(np.float32)
+    images = tf.placeholder(tf.float32, [None, None, None, 5])
+    outputs = drop_path(images, tf.constant(0.8) if as_tensor else 0.8)
+    assert outputs.shape.as_list() == [None, None, None, 5]
+    with tf.Session() as session:
+        result = session.run(outputs, {images: inputs})
+    kept = np.any(result, (1, 2, 3))
+    np.testing.assert_allclose(kept.mean(), 0.8, atol=0.03)
+    np.testing.assert_allclose(result, inputs * kept[:, None, None, None] / 0.8, rtol=1e-6)
+
+
+def test_the_paths_that_are_dropped_depend_on_step_layer_and_seed_alone():
+    def kept_at(value, scope="DropPath", seed=0):
+        with tf.Graph().as_default():
+            tf.set_random_seed(seed)
+            step = tf.train.create_global_step()
+            kept = drop_path(tf.ones([1000, 1]), 0.5, scope=scope)[:, 0] > 0
+            with tf.Session() as session:
+                return draw(session, kept, step, value)
+
+    mask = kept_at(5)
+    np.testing.assert_array_equal(mask, kept_at(5))
+    for other in [kept_at(6), kept_at(5, scope="Other"), kept_at(5, seed=1)]:
+        assert 0.4 < np.mean(mask == other) < 0.6  # as independent coins agree
+
+
+def test_no_path_is_dropped_in_evaluation_or_with_a_keep_prob_of_1():
+    inputs = tf.ones([50, 2])
+    assert drop_path(inputs) is inputs
+    with slim.arg_scope([drop_path], is_training=False):
+        assert drop_path(inputs, 0.1) is inputs
+
+
+@pytest.mark.parametrize("keep_prob", [0, -0.5, 1.5])
+def test_a_share_of_paths_that_is_no_share_is_an_error(keep_prob):
+    with pytest.raises(ValueError, match="rate"):
+        drop_path(tf.ones([1, 1]), keep_prob)
