@@ -1,10 +1,13 @@
 # make demo   draws photos, fine-tunes, evaluates and plots: the whole path in a few minutes, no download
-# make test   checks the code's form and runs every test
+# make test   checks the code's form and runs every test but those of the largest networks
+# make test-nets   runs those of all networks, the largest too (half an hour, 8 GB of memory)
 PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/installed
+NETS_TESTS := $(wildcard tests/test_*net*.py tests/test_inception*.py tests/test_keras*.py) \
+	tests/test_factory.py tests/test_inverted_residual.py tests/test_nas_cells.py
 
-.PHONY: demo test format clean
+.PHONY: demo test test-nets format clean
 
 demo: $(INSTALLED)
 	$(VENV)/bin/python demo.py
@@ -13,6 +16,9 @@ test: $(INSTALLED)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/python -m pytest -n 2 --dist loadscope
+
+test-nets: $(INSTALLED)
+	$(VENV)/bin/python -m pytest --durations=10 -m "large or not large" $(NETS_TESTS)
 
 format: $(INSTALLED)
 	$(VENV)/bin/ruff format .

@@ -15,9 +15,10 @@ from pathlib import Path
 
 from bad_input import BadInput
 from flags import Parser, number, one_of, path, run, whole_number
+from nets import checkpoint_path
 from nets.checkpoint_files import refuse_pattern
 from nets.factory import check_image_size, find_network
-from nets.warm_start import first_checkpoint
+from preprocessing.factory import PREPROCESSING
 from training.optimizer import OPTIMIZERS
 from training.run_checkpoints import saved_by_run
 
@@ -35,8 +36,13 @@ def parse_flags(argv=None):
 
     flag("model_name", "NAME", str, "inception_resnet_v2", "network")
     flag("image_size", "PX", whole_number(1), None, "side of its input (default the network's)")
-    flag("checkpoint_path", "PATH", path, None, "first weights, or none (default the published)")
+    flag("preprocessing_name", "NAME", one_of(PREPROCESSING), None, "(default the network's)")
+    switch("use_grayscale", "photos of one channel; the first layer is not restored")
+
+    flag("checkpoint_path", "WHICH", path, None, "name, path or none (default the published one)")
+    flag("checkpoints_dir", "DIR", path, None, "of published ones (default checkpoints)")
     flag("checkpoint_exclude_scopes", "A,B", str, None, "not restored (default its heads)")
+    switch("restore_moving_averages", "begin with those of the checkpoint")
     switch("ignore_missing_vars", "restore what fits, and let the rest begin at random")
 
     flag("batch_size", "N", steps, 10, "photos a step")
@@ -75,6 +81,8 @@ def check_flags(flags):
     network = find_network(flags.model_name)
     flags.image_size = flags.image_size or network.image_size
     check_image_size(flags.model_name, flags.image_size)
+    flags.preprocessing_name = flags.preprocessing_name or network.preprocessing
+    flags.use_grayscale = flags.use_grayscale or network.channels == 1
     if flags.dataset_dir and not Path(flags.dataset_dir).is_dir():
         raise BadInput(
             f"--dataset_dir {flags.dataset_dir} is no folder; convert_flowers.py makes one"
@@ -85,18 +93,27 @@ def check_flags(flags):
     refuse_pattern(flags.log_dir)
     flags.log_dir = str(Path(flags.log_dir))
     if not saved_by_run(flags.log_dir):
-        flags.checkpoint_path = first_checkpoint(flags.checkpoint_path, flags.model_name, network)
+        flags.checkpoint_path = checkpoint_path.check(flags.checkpoint_path, flags.model_name)
 
 
-def main(argv=None):
-    """Checks the flags, fetches the flowers where there are no photos yet, and trains."""
-    flags = parse_flags(argv)
-    check_flags(flags)
-    # TensorFlow takes six seconds to import, so a mistyped flag is answered before.
+def fetch(flags):
+    """Fetches what is not here yet: the first weights, and the flowers where no photos are."""
+    if not saved_by_run(flags.log_dir):
+        flags.checkpoint_path = checkpoint_path.find(
+            flags.checkpoint_path, flags.model_name, flags.checkpoints_dir
+        )
     if not any(Path(flags.dataset_dir).glob("[!.]*")):
         from datasets.flowers import download_and_convert
 
         download_and_convert(flags.dataset_dir)
+
+
+def main(argv=None):
+    """Checks the flags, fetches photos and first weights where they are not here, and trains."""
+    flags = parse_flags(argv)
+    check_flags(flags)
+    fetch(flags)
+    # TensorFlow takes six seconds to import, so a mistyped flag is answered before.
     from training.fine_tune import fine_tune
 
     result = fine_tune(flags)

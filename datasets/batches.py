@@ -52,9 +52,9 @@ def load_batch(
       with_filenames: whether to add `filenames` alone, which costs no decoding.
 
     Returns:
-      A `tf.data.Dataset` of dicts: `images` float32 [batch, height, width, channels], `labels` int64
-      [batch]; when asked for, `raw_images` uint8 [batch, height, width, 3], the middle of each
-      photo without distortion, and `filenames` string [batch], "" where a shard has none.
+      A `tf.data.Dataset` of dicts: `images` float32 [batch, height, width, channels], `labels`
+      int64 [batch]; when asked for, `raw_images` uint8 [batch, height, width, 3], the middle of
+      each photo without distortion, and `filenames` string [batch], "" where a shard has none.
 
     Raises:
       BadInput: the split holds no photo.

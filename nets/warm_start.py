@@ -6,12 +6,13 @@ network never starts half pre-trained without anybody knowing.
 
 import difflib
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
 from bad_input import BadInput
-from nets.checkpoint_files import checkpoint_at, read_checkpoint
+from nets.checkpoint_files import read_checkpoint
+
+MOVING_AVERAGE = "ExponentialMovingAverage"  # as tf.train.ExponentialMovingAverage names it
 
 
 @dataclass(frozen=True)
@@ -19,11 +20,19 @@ class WarmStart:
     """What a checkpoint has for a network. Names are those of variables, without `:0`."""
 
     checkpoint: str
-    restored: dict = field(default_factory=dict)  # name -> variable
+    values: dict | None = None  # name -> array, of a file that is not TensorFlow's
+    restored: dict = field(default_factory=dict)  # name in the checkpoint -> variable
     excluded: list = field(default_factory=list)
+    in_colour: list = field(default_factory=list)  # first layers of three channels, for one
     missing: list = field(default_factory=list)  # in the network, not in the checkpoint
     misshapen: dict = field(default_factory=dict)  # name -> (network's shape, checkpoint's)
     unused: list = field(default_factory=list)  # in the checkpoint, not in the network
+    averages: list = field(default_factory=list)  # of the network's variables, in the checkpoint
+
+    @property
+    def restored_averages(self):
+        """The names of the moving averages that are restored."""
+        return [name for name in self.restored if name.endswith(f"/{MOVING_AVERAGE}")]
 
     def describe(self):
         """The lines that a run prints: what was restored, and what was not."""
@@ -32,8 +41,17 @@ class WarmStart:
             f"Restored {len(self.restored)} variables ({parameters:,} parameters) "
             f"from {self.checkpoint}"
         ]
+        averages = self.restored_averages
+        if averages:
+            lines.append(f"Moving averages took the place of {len(averages)} of them")
+        elif self.averages:
+            lines.append(
+                f"The checkpoint has moving averages of {len(self.averages)} variables; "
+                "--restore_moving_averages begins with those"
+            )
         for what, names in (
             ("Excluded, begin at random", self.excluded),
+            ("Of three channels, for photos of one, begin at random", self.in_colour),
             ("Missing in the checkpoint, begin at random", self.missing),
             ("Of another shape, begin at random", list(self.misshapen)),
             ("Unused in the checkpoint", self.unused),
@@ -70,44 +88,16 @@ def check_scopes(scopes, variables):
             )
 
 
-def first_checkpoint(path, model_name, network):
-    """What --checkpoint_path means: the checkpoint to begin from, or None for random weights.
-
-    Args:
-      path: the flag: a path, `none`, or None for the network's published checkpoint, which is
-        looked for in the folder `checkpoints`.
-      model_name: the network's name.
-      network: its row of the table of networks.
-
-    Raises:
-      BadInput: there is no such checkpoint; says where to fetch the published one.
-    """
-    if path == "none":
-        return None
-    if path is not None:
-        return checkpoint_at(path)
-    otherwise = "--checkpoint_path none trains from scratch"
-    if network.checkpoint is None:
-        raise BadInput(
-            f"no checkpoint of {model_name} was published; give --checkpoint_path one of your own "
-            f"({otherwise})"
-        )
-    published = Path("checkpoints", network.checkpoint)
-    if published.is_file() or published.with_name(f"{published.name}.index").is_file():
-        return str(published)
-    raise BadInput(
-        f"the published weights of {model_name} are not at {published}; fetch "
-        f"{network.checkpoint_url} and unpack it into {published.parent}/ ({otherwise})"
-    )
-
-
-def compare(checkpoint, variables, exclude_scopes=()):
+def compare(checkpoint, variables, exclude_scopes=(), restore_moving_averages=False, values=None):
     """Compares a checkpoint with a network's `variables`, by name and shape.
 
     Args:
       checkpoint: path of a V1 file or V2 prefix.
       variables: the network's model variables, moving averages of batch norm among them.
       exclude_scopes: scopes whose variables are left at their first values.
+      restore_moving_averages: takes, in place of a variable, its exponential moving average, where
+        the checkpoint has it.
+      values: name -> array, where `checkpoint` is the name of a file that is not TensorFlow's.
 
     Returns:
       A `WarmStart`.
@@ -115,21 +105,42 @@ def compare(checkpoint, variables, exclude_scopes=()):
     Raises:
       BadInput: the checkpoint cannot be read.
     """
-    shapes = read_checkpoint(checkpoint).get_variable_to_shape_map()
-    found = WarmStart(checkpoint)
+    shapes = _shapes(checkpoint, values)
+    found = WarmStart(checkpoint, values)
     for variable in variables:
         name, shape = variable.op.name, variable.shape.as_list()
+        average = f"{name}/{MOVING_AVERAGE}"
+        if average in shapes:
+            found.averages.append(name)
+        source = average if restore_moving_averages and average in shapes else name
         if in_scopes(name, exclude_scopes):
             found.excluded.append(name)
-        elif name not in shapes:
+        elif source not in shapes:
             found.missing.append(name)
-        elif shapes[name] != shape:
-            found.misshapen[name] = (shape, shapes[name])
+        elif shapes[source] == shape:
+            found.restored[source] = variable
+        elif _is_first_layer_in_colour(shape, shapes[source]):
+            found.in_colour.append(name)
         else:
-            found.restored[name] = variable
+            found.misshapen[name] = (shape, shapes[source])
     known = {variable.op.name for variable in variables}
     found.unused.extend(name for name in sorted(shapes) if not _is_known(name, known))
     return found
+
+
+def _shapes(checkpoint, values):
+    if values is not None:
+        return {name: list(value.shape) for name, value in values.items()}
+    return read_checkpoint(checkpoint).get_variable_to_shape_map()
+
+
+def _is_first_layer_in_colour(ours, theirs):
+    """Whether kernels, [height, width, channels, depth], differ in that ours see grey photos."""
+    return (
+        len(ours) == len(theirs) == 4
+        and (ours[2], theirs[2]) == (1, 3)
+        and ours[:2] + ours[3:] == theirs[:2] + theirs[3:]
+    )
 
 
 def _is_known(name, known):
@@ -160,6 +171,11 @@ def check(found, model_name, ignore_missing_vars=False):
         f"{name} has shape {theirs}, not {ours}" for name, (ours, theirs) in found.misshapen.items()
     ]
     if faults and not ignore_missing_vars:
+        if set(found.missing) & set(found.averages):
+            raise BadInput(
+                f"{found.checkpoint} holds moving averages in place of {_some(found.missing, 3)}; "
+                "give --restore_moving_averages"
+            )
         scopes = sorted({name.rpartition("/")[0] for name in [*found.missing, *found.misshapen]})
         raise BadInput(
             f"{found.checkpoint} does not fit {model_name}: {_some(faults, 10, '; ')}. To begin "
@@ -168,11 +184,23 @@ def check(found, model_name, ignore_missing_vars=False):
         )
 
 
+def check_moving_averages(found):
+    """Raises BadInput where moving averages were asked for and the checkpoint has none."""
+    if not found.restored_averages:
+        raise BadInput(
+            f"--restore_moving_averages: {found.checkpoint} holds no moving averages of variables "
+            f"that are restored (names that end in /{MOVING_AVERAGE}); leave the flag out"
+        )
+
+
 def restore_fn(found):
     """A function of a session that assigns the restored variables (adds its ops to the graph)."""
     from slim_on_tf2 import slim
 
-    return slim.assign_from_checkpoint_fn(found.checkpoint, found.restored)
+    if found.values is None:
+        return slim.assign_from_checkpoint_fn(found.checkpoint, found.restored)
+    by_name = {variable.op.name: found.values[name] for name, variable in found.restored.items()}
+    return slim.assign_from_values_fn(by_name)
 
 
 def _some(names, most, comma=", "):

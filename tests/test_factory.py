@@ -11,14 +11,20 @@ import pytest
 
 from bad_input import BadInput
 from nets import factory
+from nets.checkpoints import CHECKPOINTS
 from nets.factory import NETWORKS, check_image_size, find_network, get_network_fn
 from slim_on_tf2 import slim, tf
 
 # Built elsewhere, or with the layers of one that is built here, and slow.
-DEEP_RESNETS = [f"resnet_v{version}_{layers}" for version in (1, 2) for layers in (101, 152)]
-WIDE_MOBILENETS = ["mobilenet_v1", "mobilenet_v1_075", "mobilenet_v1_050"]
-SLOW = {"inception_resnet_v2", *DEEP_RESNETS, *WIDE_MOBILENETS}
-CLASSES = 13  # as no layer has
+SLOW = {
+    *(f"resnet_v{version}_{layers}" for version in (1, 2) for layers in (101, 152)),
+    *("inception_resnet_v2", "inception_v4"),
+    *(f"{family}_{size}" for family in ("nasnet", "pnasnet") for size in ("mobile", "large")),
+    *("mobilenet_v1", "mobilenet_v1_075", "mobilenet_v1_050"),
+    *(f"mobilenet_v2_{width}" for width in ("140", "130", "075", "050")),
+    *(f"mobilenet_v3_{size}_075" for size in ("large", "large_minimalistic", "small")),
+}
+CLASSES = 17  # as no layer has
 
 
 def module_of(row):
@@ -34,7 +40,7 @@ def check_head_scopes(row, shapes):
     dependent = {name for name, shape in shapes.items() if shape[-1] == CLASSES}
     excluded = {name for name in shapes if in_scopes(name, row.head_scopes)}
     assert dependent <= excluded
-    assert all("/AuxLogits/" in name for name in excluded - dependent)
+    assert all("aux" in name.lower() for name in excluded - dependent)
     for scope in row.head_scopes:
         assert any(in_scopes(name, [scope]) for name in dependent), scope
 
@@ -46,51 +52,69 @@ def test_a_row_names_what_exists(name):
     assert "weight_decay" in inspect.signature(getattr(module_of(row), row.arg_scope)).parameters
 
     scope = inspect.signature(function).parameters["scope"].default
-    assert all(head.split("/")[0] == scope for head in row.head_scopes)
+    if scope:  # else its variables have no scope in common
+        assert all(head.split("/")[0] == scope for head in row.head_scopes)
     assert row.has_dropout == ("dropout_keep_prob" in inspect.signature(function).parameters)
     assert row.smallest_image_size <= row.image_size
     if hasattr(function, "default_image_size") and not name.startswith("resnet_v2"):
         assert row.image_size == function.default_image_size
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_row_names_its_own_checkpoint(name):
+    row = NETWORKS[name]
+    if row.checkpoint is None:
+        assert row.published is None
+    else:
+        assert row.published == CHECKPOINTS[row.checkpoint]
+        assert row.published.network == name
+        assert row.published.image_size == row.image_size
+        assert row.published.top_1 > 40
+
+
 def test_the_rows_are_the_published_facts():
-    urls = [row.checkpoint_url for row in NETWORKS.values() if row.checkpoint]
-    assert len(set(urls)) == len(urls) == len(NETWORKS) - 3
-    published = "https://storage.googleapis.com/download.tensorflow.org/models/"
-    for name, archive, checkpoint in [
-        (
-            "inception_resnet_v2",
-            "inception_resnet_v2_2016_08_30.tar.gz",
-            "inception_resnet_v2_2016_08_30.ckpt",
-        ),
-        ("inception_v3", "inception_v3_2016_08_28.tar.gz", "inception_v3.ckpt"),
-        (
-            "mobilenet_v1_050",
-            "mobilenet_v1_2018_08_02/mobilenet_v1_0.5_224.tgz",
-            "mobilenet_v1_0.5_224.ckpt",
-        ),
-        ("resnet_v1_101", "resnet_v1_101_2016_08_28.tar.gz", "resnet_v1_101.ckpt"),
-        ("resnet_v2_152", "resnet_v2_152_2017_04_14.tar.gz", "resnet_v2_152.ckpt"),
-        ("vgg_19", "vgg_19_2016_08_28.tar.gz", "vgg_19.ckpt"),
+    def names(condition):
+        return {name for name, row in NETWORKS.items() if condition(row)}
+
+    of_caffe = {n for n in NETWORKS if n.startswith(("vgg", "resnet_v1", "alexnet", "overfeat"))}
+    assert names(lambda row: row.labels_offset == 1) == of_caffe
+    assert names(lambda row: row.preprocessing == "vgg") == of_caffe
+    assert names(lambda row: row.preprocessing not in ("vgg", "inception")) == {"lenet", "cifarnet"}
+    assert names(lambda row: row.channels == 1) == {"lenet"}
+    assert names(lambda row: row.checkpoint is None) == {
+        *("vgg_a", "alexnet_v2", "overfeat", "cifarnet", "lenet"),
+        *("mobilenet_v3_large_minimalistic_075", "mobilenet_v3_small_minimalistic_075"),
+    }
+    for name, checkpoint, image_size in [
+        ("inception_resnet_v2", "inception_resnet_v2_2016_08_30", 299),
+        ("inception_v4", "inception_v4_2016_09_09", 299),
+        ("mobilenet_v1_050", "mobilenet_v1_0.5_224", 224),
+        ("mobilenet_v2_140", "mobilenet_v2_1.4_224", 224),
+        ("mobilenet_v3_small_minimalistic", "v3-small-minimalistic_224_1.0_float", 224),
+        ("nasnet_large", "nasnet-a_large_04_10_2017", 331),
+        ("pnasnet_mobile", "pnasnet-5_mobile_2017_12_13", 224),
+        ("resnet_v2_152", "resnet_v2_152_2017_04_14", 299),
+        ("vgg_19", "vgg_19_2016_08_28", 224),
     ]:
         row = NETWORKS[name]
-        assert (row.checkpoint_url, row.checkpoint) == (published + archive, checkpoint)
-    for name in ("alexnet_v2", "overfeat", "vgg_a"):
-        assert NETWORKS[name].checkpoint is NETWORKS[name].checkpoint_url is None
-    vgg = {name for name, row in NETWORKS.items() if row.preprocessing == "vgg"}
-    assert vgg == {name for name in NETWORKS if name.startswith(("vgg", "resnet_v1", "ale", "ov"))}
+        assert (row.checkpoint, row.image_size) == (checkpoint, image_size)
 
 
-@pytest.mark.parametrize("name", [name for name in NETWORKS if name not in SLOW])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.large) if n in SLOW else n for n in NETWORKS],
+)
 def test_builds_at_its_smallest_size(name):
     row = NETWORKS[name]
     network_fn = get_network_fn(name, CLASSES, is_training=True)
     side = row.smallest_image_size
-    logits, end_points = network_fn(tf.placeholder(tf.float32, [None, side, side, 3]))
+    channels = {1: 3, 3: 1}[row.channels]  # the others: those of the golden figures are published
+    logits, end_points = network_fn(tf.placeholder(tf.float32, [None, side, side, channels]))
 
     assert network_fn.default_image_size == row.image_size
     assert end_points["Logits"] is logits
-    heads = {"Logits", "Predictions"} | ({"AuxLogits"} if name == "inception_v3" else set())
+    has_auxiliary_head = any("aux" in scope.lower() for scope in row.head_scopes)
+    heads = {"Logits", "Predictions"} | ({"AuxLogits"} if has_auxiliary_head else set())
     assert heads == {"Logits", "Predictions", "AuxLogits"} & set(end_points)
     for head in heads:
         assert end_points[head].shape.as_list() == [None, CLASSES]
@@ -150,7 +174,9 @@ def test_evaluation_leaves_the_auxiliary_head_out(monkeypatch):
     assert "AuxLogits" not in end_points
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v1_025", "inception_v2", "resnet_v2_50"])
+@pytest.mark.parametrize(
+    "name", ["mobilenet_v1_025", "mobilenet_v3_small", "inception_v2", "resnet_v2_50"]
+)
 def test_batch_norm_decay_reaches_every_batch_norm(name):
     """After two updates with one batch the second step of an average is `decay` of the first."""
     images = tf.constant(golden_fill.images(64, batch=4))
@@ -161,7 +187,7 @@ def test_batch_norm_decay_reaches_every_batch_norm(name):
     assert len(updates) == len(averages)
 
     with tf.Session() as session:
-        session.run(tf.global_variables_initializer())
+        golden_nets.fill(session)
         values = [session.run(averages)]
         for _ in range(2):
             session.run(updates)
@@ -196,6 +222,7 @@ def test_a_moving_mean_by_hand():
     ("name", "end_point"),
     [
         ("mobilenet_v1_025", "AvgPool_1a"),
+        ("mobilenet_v3_small", "global_pool"),
         ("inception_v2", "Mixed_5c"),
         ("resnet_v2_50", "Logits"),
     ],
@@ -225,7 +252,7 @@ def test_weight_decay_reaches_each_layer(name, layers):
     [
         ("inception_resnet_v3", "did you mean inception_resnet_v2"),
         ("mobilenet_v1_25", "mobilenet_v1_025"),
-        ("qqq", "there are inception_resnet_v2, mobilenet_v1,"),
+        ("qqq", "there are inception_resnet_v2, inception_v4,"),
     ],
 )
 def test_an_unknown_network_is_one_line_with_those_spelled_alike(name, hint):

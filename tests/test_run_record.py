@@ -10,6 +10,7 @@ RUN = Run(
     model_name="mobilenet_v1_025",
     image_size=96,
     preprocessing_name="inception",
+    use_grayscale=False,
     labels=["daisy", "roses"],
     dataset_name="flowers",
     dataset_dir="data/flowers",
@@ -24,6 +25,13 @@ RUN = Run(
 
 def test_a_run_is_read_back_as_it_was_written(tmp_path):
     write_run(tmp_path, RUN)
+    assert read_run(tmp_path) == RUN
+
+
+def test_a_run_of_before_there_were_grey_photos_is_of_colour(tmp_path):
+    settings = dataclasses.asdict(RUN)
+    del settings["use_grayscale"]
+    (tmp_path / "run.json").write_text(json.dumps(settings))
     assert read_run(tmp_path) == RUN
 
 
@@ -54,6 +62,8 @@ def test_a_broken_run_json_is_named(tmp_path, text, expected):
         ("model_name", "vgg_16"),
         ("labels", ["daisy", "tulips"]),
         ("image_size", 128),
+        ("preprocessing_name", "vgg"),
+        ("use_grayscale", True),
         ("optimizer", "sgd"),
         ("trainable_scopes", "MobilenetV1/Logits"),
         ("batch_size", 8),

@@ -185,6 +185,37 @@ def test_a_corrupt_record_is_named_by_shard_and_place(tmp_path, capsys):
         train(data, tmp_path / "run", capsys)
 
 
+def test_grey_photos_train_all_but_the_first_layer_of_a_checkpoint(data, tmp_path, capsys):
+    train(data, tmp_path / "first", capsys, max_number_of_steps=0)
+    log = tmp_path / "grey"
+    checkpoint = tmp_path / "first" / "model.ckpt-0"
+    # A switch is given without a value.
+    flags = words(data, log, checkpoint_path=checkpoint, max_number_of_steps=1)
+    assert train_flowers.main([*flags, "--use_grayscale"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = [line for line in lines if line.startswith("Of three channels")]
+    assert line.endswith("begin at random: 1 (MobilenetV1/Conv2d_0/weights)")
+    saved = tf.train.load_checkpoint(str(log))
+    assert saved.get_variable_to_shape_map()["MobilenetV1/Conv2d_0/weights"] == [3, 3, 1, 8]
+    assert read_run(log).use_grayscale
+    assert len(rows(log, "validation")) == 1
+
+
+def test_lenet_sees_grey_photos_by_itself(data, tmp_path, capsys):
+    status, _, _ = train(
+        data, tmp_path, capsys, model_name="lenet", image_size=28, max_number_of_steps=1
+    )
+    run = read_run(tmp_path)
+    assert (status, run.use_grayscale, run.preprocessing_name) == (0, True, "lenet")
+
+
+def test_moving_averages_that_a_checkpoint_lacks_are_asked_for_in_vain(data, tmp_path, capsys):
+    train(data, tmp_path / "first", capsys, max_number_of_steps=0)
+    flags = words(data, tmp_path / "second", checkpoint_path=tmp_path / "first")
+    with pytest.raises(BadInput, match="--restore_moving_averages: .* holds no moving averages"):
+        train_flowers.main([*flags, "--restore_moving_averages"])
+
+
 @pytest.mark.parametrize(
     ("flag", "value", "expected"),
     [

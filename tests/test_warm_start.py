@@ -1,5 +1,3 @@
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
@@ -110,16 +108,81 @@ def test_a_scope_is_a_whole_part_of_a_name(name, expected):
     assert warm_start.in_scopes(name, ["Net/Logits"]) is expected
 
 
-def test_without_the_flag_the_published_checkpoint_is_looked_for(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    row = SimpleNamespace(checkpoint="net.ckpt", checkpoint_url="https://example.org/net.tgz")
-    with pytest.raises(BadInput) as error:
-        warm_start.first_checkpoint(None, "net", row)
-    assert "https://example.org/net.tgz" in str(error.value)
-    assert "--checkpoint_path none" in str(error.value)
-    save(tmp_path / "checkpoints" / "net.ckpt", classes=5)
-    assert warm_start.first_checkpoint(None, "net", row) == "checkpoints/net.ckpt"
-    assert warm_start.first_checkpoint("none", "net", row) is None
+@pytest.fixture
+def averaged(tmp_path):
+    """A checkpoint whose weights hold 7 and their moving averages 3; beta has no average."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        network(classes=5)
+        for weights in slim.get_variables_by_suffix("weights"):
+            name = f"{weights.op.name}/ExponentialMovingAverage"
+            tf.get_variable(name, initializer=tf.fill(weights.shape, 3.0))
+        session.run(tf.global_variables_initializer())
+        session.run([v.assign(tf.fill(v.shape, 7.0)) for v in slim.get_model_variables()])
+        return tf.train.Saver().save(session, str(tmp_path / "averaged.ckpt"))
+
+
+def restored_values(found):
+    restore = warm_start.restore_fn(found)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        restore(session)
+        return {v.op.name: session.run(v) for v in slim.get_model_variables()}
+
+
+@pytest.mark.parametrize(("moving_averages", "weight"), [(True, 3), (False, 7)])
+def test_moving_averages_are_restored_where_they_are_wanted(averaged, moving_averages, weight):
+    network(classes=5)
+    found = warm_start.compare(
+        averaged, slim.get_model_variables(), restore_moving_averages=moving_averages
+    )
+    warm_start.check(found, "net")
+    assert found.unused == []
+    values = restored_values(found)
+    for name, value in values.items():
+        assert (value == (weight if name.endswith("/weights") else 7)).all(), name
+    line = found.describe()[1]
+    assert ("took the place of 2" if moving_averages else "--restore_moving_averages") in line
+
+
+def test_moving_averages_that_are_not_there_are_asked_for_in_vain(checkpoint):
+    network(classes=5)
+    found = warm_start.compare(
+        checkpoint, slim.get_model_variables(), ["Net/Logits"], restore_moving_averages=True
+    )
+    with pytest.raises(BadInput, match="model.ckpt holds no moving averages"):
+        warm_start.check_moving_averages(found)
+
+
+def test_a_checkpoint_of_moving_averages_alone_asks_for_the_flag(tmp_path):
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.get_variable("Net/new/weights/ExponentialMovingAverage", [1])
+        network(classes=5)
+        session.run(tf.global_variables_initializer())
+        path = tf.train.Saver().save(session, str(tmp_path / "model.ckpt"))
+    network(classes=5)
+    slim.model_variable("Net/new/weights", [1])
+    found = warm_start.compare(path, slim.get_model_variables())
+    with pytest.raises(BadInput, match="Net/new/weights; give --restore_moving_averages"):
+        warm_start.check(found, "net")
+
+
+def test_a_first_layer_for_grey_photos_begins_at_random(checkpoint):
+    slim.model_variable("Net/conv/weights", [3, 3, 1, 4])
+    slim.model_variable("Net/conv/BatchNorm/beta", [4])
+    found = warm_start.compare(checkpoint, slim.get_model_variables())
+    warm_start.check(found, "net")
+    assert found.in_colour == ["Net/conv/weights"]
+    assert list(found.restored) == ["Net/conv/BatchNorm/beta"]
+    assert "Of three channels, for photos of one, begin at random: 1" in found.describe()[1]
+
+
+def test_values_of_another_kind_of_file_are_assigned():
+    network(classes=5)
+    values = {"Net/Logits/biases": np.arange(5, dtype=np.float32), "Net/other": np.zeros(2)}
+    found = warm_start.compare("a.h5", slim.get_model_variables(), ["Net/conv"], values=values)
+    assert found.missing == ["Net/Logits/weights"]
+    assert found.unused == ["Net/other"]
+    np.testing.assert_array_equal(restored_values(found)["Net/Logits/biases"], np.arange(5))
 
 
 def test_a_broken_checkpoint_is_named(tmp_path):

@@ -52,7 +52,9 @@ class Evaluator:
         self._class_names = run.labels
         self._session = None
         with tf.Graph().as_default() as self._graph:
-            preprocess = get_preprocessing(run.preprocessing_name, is_training=False)
+            preprocess = get_preprocessing(
+                run.preprocessing_name, is_training=False, use_grayscale=run.use_grayscale
+            )
             batches = load_batch(
                 dataset,
                 batch_size,

@@ -9,7 +9,7 @@ from pathlib import Path
 from bad_input import BadInput
 from datasets.batches import check_records, load_batch
 from datasets.splits import get_split
-from nets import warm_start
+from nets import keras_files, keras_weights, warm_start
 from nets.checkpoint_files import step_of
 from nets.factory import NETWORKS, get_network_fn
 from preprocessing.factory import get_preprocessing, to_pixels
@@ -114,7 +114,8 @@ def _describe_run(flags, photos):
     return Run(
         model_name=flags.model_name,
         image_size=flags.image_size,
-        preprocessing_name=NETWORKS[flags.model_name].preprocessing,
+        preprocessing_name=flags.preprocessing_name,
+        use_grayscale=flags.use_grayscale,
         labels=[photos.labels_to_names[label] for label in range(photos.num_classes)],
         dataset_name=photos.name,
         dataset_dir=str(Path(flags.dataset_dir).resolve()),
@@ -149,7 +150,9 @@ def _next_batch(flags, run, photos, first_step):
         run.image_size,
         run.image_size,
         is_training=True,
-        preprocess=get_preprocessing(run.preprocessing_name, is_training=True),
+        preprocess=get_preprocessing(
+            run.preprocessing_name, is_training=True, use_grayscale=run.use_grayscale
+        ),
         seed=flags.seed,
         first_example=first_step * flags.batch_size,
     )
@@ -195,8 +198,17 @@ def _first_weights(flags, newest):
     variables = slim.get_model_variables()
     heads = NETWORKS[flags.model_name].head_scopes  # not each of them at each size
     warm_start.check_scopes([scope for scope in excluded if scope not in heads], variables)
-    found = warm_start.compare(flags.checkpoint_path, variables, excluded)
+    values = (
+        keras_weights.read(flags.checkpoint_path, flags.model_name)
+        if keras_files.is_keras_file(flags.checkpoint_path)
+        else None
+    )
+    found = warm_start.compare(
+        flags.checkpoint_path, variables, excluded, flags.restore_moving_averages, values
+    )
     warm_start.check(found, flags.model_name, flags.ignore_missing_vars)
+    if flags.restore_moving_averages:
+        warm_start.check_moving_averages(found)
     for line in found.describe():
         _say(line)
     restore = warm_start.restore_fn(found)

@@ -17,6 +17,7 @@ SHAPING = (
     "model_name",
     "image_size",
     "preprocessing_name",
+    "use_grayscale",
     "labels",
     "optimizer",
     "trainable_scopes",
@@ -32,6 +33,7 @@ class Run:
     model_name: str
     image_size: int
     preprocessing_name: str
+    use_grayscale: bool
     labels: list
     dataset_name: str
     dataset_dir: str
@@ -64,7 +66,8 @@ def read_run(log_dir):
         raise BadInput(f"{path} is missing; {cure}")
     try:
         settings = json.loads(path.read_text())
-        run = Run(**{field.name: settings[field.name] for field in dataclasses.fields(Run)})
+        known = {"use_grayscale": False} | settings  # a run of before that flag lacks it
+        run = Run(**{field.name: known[field.name] for field in dataclasses.fields(Run)})
     except (ValueError, TypeError) as error:
         raise BadInput(f"{path} is not the JSON of a run ({error}); {cure}") from error
     except KeyError as error:

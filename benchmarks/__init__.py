@@ -1,0 +1,1 @@
+"""Figures of speed and memory, measured side by side in one run; nothing else imports them."""

@@ -1,0 +1,154 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from published_archives import FILE, NAME, tgz_bytes
+from tiny_archives import names_in
+from tiny_checkpoint import save
+
+from bad_input import BadInput
+from nets.checkpoint_commands import main
+from nets.checkpoints import CHECKPOINTS
+from slim_on_tf2 import tf
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch):
+    monkeypatch.delenv("CHECKPOINTS_DIR", raising=False)
+    monkeypatch.delenv("CHECKPOINTS_MIRROR", raising=False)
+
+
+@pytest.fixture
+def mirror(tmp_path):
+    """A folder with the archive of VGG 16."""
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+    (folder / FILE).write_bytes(tgz_bytes(tmp_path))
+    return folder
+
+
+def run(capsys, *argv):
+    """The lines that a command prints, and the JSON of its last."""
+    assert main([str(word) for word in argv]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    return lines, json.loads(lines[-1])
+
+
+def test_the_list_has_a_row_for_each_checkpoint_and_fits_the_screen(tmp_path, capsys):
+    (tmp_path / NAME).mkdir()
+    (tmp_path / NAME / "vgg_16.ckpt").touch()
+    (tmp_path / "vgg_19_2016_08_28").mkdir()
+    lines, result = run(capsys, "--checkpoints_dir", tmp_path)
+    assert result == {"checkpoints": len(CHECKPOINTS), "here": [NAME]}
+    assert max(map(len, lines[:-1])) <= 160
+    rows = {words[0]: words[1:] for words in map(str.split, lines[1:-1]) if len(words) == 6}
+    assert set(rows) == set(CHECKPOINTS)
+    assert rows[NAME][:4] == ["224", "71.5", "89.8", "yes"]
+    assert rows["vgg_19_2016_08_28"][3] == "broken"
+    assert rows["mobilenet_v1_0.5_160_2018_02_22"] == [
+        "160",
+        "59.1",
+        "81.9",
+        "-",
+        "download.tensorflow.org/models/mobilenet_v1_2018_02_22/mobilenet_v1_0.5_160.tgz",
+    ]
+    assert rows["quantized_v2_96_35"][1:3] == ["-", "-"]
+    assert "https://storage.googleapis.com/" in lines[0]
+    addresses = {line.index(line.split()[-1]) for line in lines if line.startswith("  ")}
+    assert len(addresses - {lines[0].index("and")}) == 1  # they stand under each other
+
+
+def test_the_list_of_one_network(tmp_path, capsys):
+    lines, result = run(capsys, "--checkpoints_dir", tmp_path, "--model_name", "mobilenet_v3_small")
+    assert [line.split()[0] for line in lines[1:-1]] == [
+        "mobilenet_v3_small",
+        "v3-small_224_1.0_float",
+        "v3-small_224_1.0_uint8",
+    ]
+    assert result == {"checkpoints": 2, "here": []}
+    lines, _ = run(capsys, "--checkpoints_dir", tmp_path, "--model_name", "vgg_a")
+    assert lines[0] == "No checkpoint of vgg_a was published"
+
+
+@pytest.mark.parametrize(
+    "wanted", [[NAME], [f"{NAME}, {NAME}"], ["imagenet", "--model_name", "vgg_16"]]
+)
+def test_download_fetches_what_is_named(tmp_path, capsys, mirror, wanted):
+    here = tmp_path / "here"
+    lines, result = run(
+        capsys, "--download", *wanted, "--mirror", mirror, "--checkpoints_dir", here
+    )
+    assert result == {NAME: str(here / NAME / "vgg_16.ckpt")}
+    assert lines[-2] == f"{NAME} is at {here / NAME / 'vgg_16.ckpt'}"
+    assert names_in(here) == ["downloads.json", NAME]
+
+
+@pytest.mark.parametrize("version", ["V1", "V2"])
+def test_inspect_lists_the_variables_and_what_fits(tmp_path, capsys, version):
+    checkpoint = save(tmp_path / "model.ckpt", getattr(tf.train.SaverDef, version))
+    lines, result = run(capsys, "--inspect", checkpoint)
+    assert result == {"checkpoint": checkpoint, "num_variables": 8, "num_parameters": 3271559}
+    assert lines[0] == checkpoint
+    assert any(line.split()[:2] == ["LeNet/fc4/biases", "[7]"] for line in lines)
+    lines, result = run(capsys, "--inspect", checkpoint, "--model_name", "cifarnet")
+    assert result["num_classes"] == 1000
+    assert (result["fits"], result["of_another_shape"], result["too_much"]) == (0, 0, 8)
+    assert "Missing in the checkpoint: 10" in lines
+    assert "  CifarNet/conv1/weights" in lines
+
+
+def test_inspect_takes_a_published_name_for_any_network(tmp_path, capsys, mirror):
+    save(mirror / "vgg_16.ckpt", tf.train.SaverDef.V1)
+    (tmp_path / "here").mkdir()
+    (mirror / "vgg_16.ckpt").rename(tmp_path / "here" / "vgg_16.ckpt")
+    lines, result = run(
+        capsys, "--inspect", NAME, "--model_name", "lenet", "--checkpoints_dir", tmp_path / "here"
+    )
+    assert result["fits"] == 8
+    assert "Against lenet with 7 classes:" in lines
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (["--model_name", "vgg_61"], "--model_name: there is no network 'vgg_61'"),
+        (["--download", "vgg_16_2016_08_29"], "did you mean vgg_16_2016_08_28"),
+        (["--download", "imagenet"], "give --model_name"),
+        (["--download", " , "], "--download: expected names"),
+        (["--download", NAME, "--inspect", NAME], "give one of them"),
+        (["--inspect", "none"], "nothing to look into"),
+        (["--inspect", "nowhere.ckpt"], "there is no checkpoint nowhere.ckpt"),
+        (["--inspect", "imagenet"], "give --model_name"),
+    ],
+)
+def test_a_wrong_flag_is_one_line(argv, expected):
+    with pytest.raises(BadInput, match=expected) as raised:
+        main(argv)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_file_of_keras_needs_its_network(tmp_path):
+    (tmp_path / "w.h5").touch()
+    with pytest.raises(BadInput, match="w.h5: .*--model_name"):
+        main(["--inspect", str(tmp_path / "w.h5")])
+
+
+def test_the_module_runs_from_the_shell():
+    def shell(*argv):
+        return subprocess.run(
+            [sys.executable, "-m", "nets.checkpoints", *argv],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+
+    shown = shell("--help")
+    assert shown.returncode == 0
+    assert len(shown.stdout.splitlines()) <= 30
+    wrong = shell("--donwload", NAME)
+    assert wrong.returncode == 2
+    assert wrong.stderr.strip().endswith("unknown flag --donwload; did you mean --download?")
