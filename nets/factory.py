@@ -48,6 +48,11 @@ class Network:
     has_dropout: bool = True
 
     @property
+    def published_classes(self):
+        """How many classes of ImageNet its published weights know."""
+        return 1001 - self.labels_offset
+
+    @property
     def published(self):
         """The `Checkpoint` of its published weights: address, ImageNet accuracy; or None."""
         return CHECKPOINTS.get(self.checkpoint)

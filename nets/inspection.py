@@ -94,7 +94,7 @@ def compare(path, shapes, model_name, values=None):
       BadInput: there is no such network.
     """
     network = find_network(model_name)
-    num_classes = _num_classes(shapes, network.head_scopes)
+    num_classes = _num_classes(shapes, network)
     with tf.Graph().as_default():
         images = tf.zeros([1, network.image_size, network.image_size, network.channels])
         get_network_fn(model_name, num_classes, is_training=True)(images)
@@ -132,13 +132,13 @@ def describe_comparison(found, shapes, model_name, num_classes):
     return lines
 
 
-def _num_classes(shapes, head_scopes):
-    """The number of classes of a checkpoint's heads; that of ImageNet where it has none."""
+def _num_classes(shapes, network):
+    """The number of classes of a checkpoint's heads; the published one where it has none."""
     for name in sorted(shapes):
         variable = name.removesuffix(f"/{warm_start.MOVING_AVERAGE}")
-        if warm_start.in_scopes(variable, head_scopes) and variable.endswith("/biases"):
+        if warm_start.in_scopes(variable, network.head_scopes) and variable.endswith("/biases"):
             return shapes[name][-1]
-    return 1000
+    return network.published_classes
 
 
 def _by_number(name):

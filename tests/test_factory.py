@@ -77,7 +77,8 @@ def test_the_rows_are_the_published_facts():
         return {name for name, row in NETWORKS.items() if condition(row)}
 
     of_caffe = {n for n in NETWORKS if n.startswith(("vgg", "resnet_v1", "alexnet", "overfeat"))}
-    assert names(lambda row: row.labels_offset == 1) == of_caffe
+    assert names(lambda row: row.published_classes == 1000) == of_caffe
+    assert names(lambda row: row.published_classes == 1001) == set(NETWORKS) - of_caffe
     assert names(lambda row: row.preprocessing == "vgg") == of_caffe
     assert names(lambda row: row.preprocessing not in ("vgg", "inception")) == {"lenet", "cifarnet"}
     assert names(lambda row: row.channels == 1) == {"lenet"}

@@ -96,7 +96,8 @@ def test_classes_are_those_of_a_head_be_it_an_average_alone_or_of_imagenet():
     average = {"LeNet/fc4/biases/ExponentialMovingAverage": [12]}
     values = {name: np.zeros(shape, np.float32) for name, shape in average.items()}
     assert inspection.compare("averages", average, "lenet", values)[1] == 12
-    assert inspection.compare("nothing", {}, "lenet", {})[1] == 1000
+    assert inspection.compare("nothing", {}, "mobilenet_v1_025", {})[1] == 1001
+    assert inspection.compare("nothing", {}, "alexnet_v2", {})[1] == 1000
 
 
 def test_a_broken_checkpoint_is_named(tmp_path):
