@@ -33,7 +33,7 @@ class Archive:
       num_bytes: its size, None where that is not known.
       digest: the algorithm and the digest of its bytes in hexadecimal, `sha256:4c54...`; None
         where that is not known.
-      max_unpacked: more bytes than its files have together.
+      max_unpacked: more bytes than its files have together, and than it has itself.
       mirror: how a user names another address, in words.
       otherwise: what a user can do without it, in words.
     """
@@ -86,9 +86,10 @@ def download(url, path, archive, progress=True):
             time.sleep(pause)
     if is_published(partial, archive):
         _make_durable(partial)
+        _validator_file(partial).unlink(missing_ok=True)
         partial.rename(path)
         return
-    partial.unlink()
+    _discard(partial)
     if not size_before:
         raise BadInput(
             f"{url}: sends another file than the published {path.name} (expected "
@@ -100,6 +101,19 @@ def download(url, path, archive, progress=True):
 def _make_durable(path):
     with path.open("rb") as file:
         os.fsync(file)  # the name must not reach the disk before the bytes
+
+
+def _discard(partial):
+    partial.unlink(missing_ok=True)
+    _validator_file(partial).unlink(missing_ok=True)
+
+
+def _validator_file(partial):
+    """Holds by what the server told the file apart of which `partial` is a part (RFC 9110, 13.1.5).
+
+    A server that has another file by now then sends that from its beginning.
+    """
+    return partial.with_name(f"{partial.name}.validator")
 
 
 def _size(path):
@@ -129,22 +143,45 @@ def _transfer(url, partial, archive, progress):
     have = _size(partial)
     if have and have == archive.num_bytes:
         return
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     timeouts = (CONNECT_SECONDS, READ_SECONDS)
-    with requests.get(url, headers=headers, stream=True, timeout=timeouts) as response:
+    with requests.get(url, headers=_headers(partial), stream=True, timeout=timeouts) as response:
         start, total = _check_response(url, response, partial, archive)
+        most = archive.max_unpacked if total is None else total
         with (
             partial.open("ab" if start else "wb") as file,
             _progress_bar(start, total, progress) as bar,
         ):
+            if not start:  # the file is empty now, so that the two belong together at any moment
+                _keep_validator(partial, response)
             for piece in _pieces(response):
                 file.write(piece)
                 bar.update(len(piece))
-                if total is not None and file.tell() > total:
-                    partial.unlink()
-                    raise BadInput(_other_file(url, archive, f"more than {total:,} bytes"))
+                if file.tell() > most:
+                    _discard(partial)
+                    raise BadInput(_other_file(url, archive, f"more than {most:,} bytes"))
     if total is not None and _size(partial) < total:
         raise BrokenOff(f"it broke off at {_size(partial):,} of {total:,} bytes")
+
+
+def _headers(partial):
+    """The headers of a request for what `partial` still lacks."""
+    have, validator = _size(partial), _validator_file(partial)
+    headers = {"Accept-Encoding": "identity"}
+    if have:
+        headers["Range"] = f"bytes={have}-"
+        if validator.is_file():
+            headers["If-Range"] = validator.read_text()
+    return headers
+
+
+def _keep_validator(partial, response):
+    """Keeps the ETag of a response, or its date where it has none that is strong."""
+    tag = response.headers.get("ETag", "")
+    validator = tag if tag.startswith('"') else response.headers.get("Last-Modified")
+    if validator:
+        _validator_file(partial).write_text(validator)
+    else:
+        _validator_file(partial).unlink(missing_ok=True)
 
 
 def _check_response(url, response, partial, archive):
@@ -163,7 +200,7 @@ def _check_response(url, response, partial, archive):
         known = str(archive.num_bytes or total)
         if place.startswith(f"bytes {have}-") and total in ("*", known):
             return have, int(known) if known.isdecimal() else None
-        partial.unlink(missing_ok=True)
+        _discard(partial)
         raise BrokenOff(f"the server answers with the range {place}/{total}")
     response.raise_for_status()
     length = response.headers.get("Content-Length", "")

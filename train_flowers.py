@@ -29,27 +29,38 @@ def parse_flags(argv=None):
     """The flags, each checked; the tutorial's values where none is given."""
     parser = Parser(__doc__)
     flag, switch = parser.flag, parser.switch
-    positive, steps, share = number(above=0), whole_number(1), number(least=0, below=1)
+    steps = whole_number(1)
 
     flag("dataset_dir", "DIR", path, None, f"TFRecords (default {DATASET_DIR}, fetched if empty)")
     flag("log_dir", "DIR", path, "runs/flowers", "checkpoints and summaries")
 
     flag("model_name", "NAME", str, "inception_resnet_v2", "network")
-    flag("image_size", "PX", whole_number(1), None, "side of its input (default the network's)")
+    flag("image_size", "PX", steps, None, "side of its input (default the network's)")
     flag("preprocessing_name", "NAME", one_of(PREPROCESSING), None, "(default the network's)")
     switch("use_grayscale", "photos of one channel; the first layer is not restored")
 
     flag("checkpoint_path", "WHICH", path, None, "name, path or none (default the published one)")
     flag("checkpoints_dir", "DIR", path, None, "of published ones (default checkpoints)")
+    flag("checkpoints_mirror", "PLACE", path, None, "folder or URL of their archives")
     flag("checkpoint_exclude_scopes", "A,B", str, None, "not restored (default its heads)")
     switch("restore_moving_averages", "begin with those of the checkpoint")
     switch("ignore_missing_vars", "restore what fits, and let the rest begin at random")
 
     flag("batch_size", "N", steps, 10, "photos a step")
-    flag("num_epochs", "X", positive, 70, "times through the photos")
+    flag("num_epochs", "X", number(above=0), 70, "times through the photos")
     flag("max_number_of_steps", "N", whole_number(0), None, "last step, in place of --num_epochs")
     flag("trainable_scopes", "A,B", str, None, "train these alone (default all)")
+    flag("seed", "N", whole_number(0), 0, "of order, distortions and random weights")
+    _add_optimization_flags(flag, switch)
 
+    flag("eval_steps", "N", steps, None, "steps between validations (default an epoch)")
+    flag("save_steps", "N", steps, None, "steps between checkpoints (default 10 minutes)")
+    flag("summary_steps", "N", steps, 10, "steps between summaries and lines")
+    return parser.parse_args(argv)
+
+
+def _add_optimization_flags(flag, switch):
+    positive, share = number(above=0), number(least=0, below=1)
     flag("optimizer", "NAME", one_of(OPTIMIZERS), "adam", ", ".join(OPTIMIZERS))
     flag("learning_rate", "X", positive, 0.0002, "of the first step")
     flag("learning_rate_decay_factor", "X", number(above=0, most=1), 0.7, "the rate, times this")
@@ -64,12 +75,6 @@ def parse_flags(argv=None):
         "of its moving averages (default grows to 0.99)",
     )
     switch("freeze_batch_norm", "keep the restored averages, in training too")
-    flag("seed", "N", whole_number(0), 0, "of order, distortions and random weights")
-
-    flag("eval_steps", "N", steps, None, "steps between validations (default an epoch)")
-    flag("save_steps", "N", steps, None, "steps between checkpoints (default 10 minutes)")
-    flag("summary_steps", "N", steps, 10, "steps between summaries and lines")
-    return parser.parse_args(argv)
 
 
 def check_flags(flags):
@@ -94,13 +99,21 @@ def check_flags(flags):
     flags.log_dir = str(Path(flags.log_dir))
     if not saved_by_run(flags.log_dir):
         flags.checkpoint_path = checkpoint_path.check(flags.checkpoint_path, flags.model_name)
+        if flags.restore_moving_averages and flags.checkpoint_path == checkpoint_path.NONE:
+            raise BadInput(
+                "--restore_moving_averages: --checkpoint_path none has no moving averages; leave "
+                "one of the two out"
+            )
 
 
 def fetch(flags):
     """Fetches what is not here yet: the first weights, and the flowers where no photos are."""
     if not saved_by_run(flags.log_dir):
         flags.checkpoint_path = checkpoint_path.find(
-            flags.checkpoint_path, flags.model_name, flags.checkpoints_dir
+            flags.checkpoint_path,
+            flags.model_name,
+            flags.checkpoints_dir,
+            flags.checkpoints_mirror,
         )
     if not any(Path(flags.dataset_dir).glob("[!.]*")):
         from datasets.flowers import download_and_convert

@@ -19,12 +19,14 @@ from archives import unpack
 from bad_input import BadInput
 from download import Archive, download, is_published, local_path
 from files import file_digest, folder_beside, locked, written_aside
-from nets.checkpoint_files import refuse_pattern
+from nets.checkpoint_files import ARCHIVE_SUFFIXES, checkpoint_in, refuse_pattern
 from nets.checkpoints import CHECKPOINTS
 
 DIR_VARIABLE, MIRROR_VARIABLE = "CHECKPOINTS_DIR", "CHECKPOINTS_MIRROR"
 DEFAULT_DIR = "checkpoints"
+ORIGIN = ".archive.json"  # in a folder that was unpacked: size and sha256 of its archive
 MAX_UNPACKED = 4_000_000_000  # bytes; the largest, of NASNet, has about one thousand million
+_MIRROR = f"--checkpoints_mirror or {MIRROR_VARIABLE}"
 _DATE = re.compile(r"_\d{4}_\d\d_\d\d$")
 
 
@@ -78,7 +80,7 @@ def find_here(name, checkpoints_dir):
     """
     folder = Path(checkpoints_dir, name)
     if folder.is_dir():
-        return checkpoint_in(folder)
+        return checkpoint_in(folder, cure="remove it and it is fetched anew")
     undated = _DATE.sub("", name)  # as the file in the archive is called
     stems = [name] if undated in CHECKPOINTS else [name, undated]
     for path in (folder.with_name(f"{stem}.ckpt") for stem in stems):
@@ -93,61 +95,40 @@ def archive_file(name):
 
 
 def unpack_beside(path):
-    """The checkpoint in an archive, which is unpacked into a folder beside it where it is not yet.
+    """The newest checkpoint in an archive, which is unpacked into a folder beside it once.
 
     Args:
-      path: the path of `model.tar.gz`, `model.tgz` or `model.tar`; the folder is `model`.
+      path: the path of `model.tar.gz`, or with another of `ARCHIVE_SUFFIXES`; the folder is
+        `model`.
 
     Returns:
       The path of a V1 file or a V2 prefix, a str.
 
     Raises:
-      BadInput: it cannot be unpacked, or does not hold one checkpoint.
+      BadInput: it cannot be unpacked; there is a folder `model` that came from elsewhere; or it
+        holds no checkpoint, or several and nothing says which is the newest.
     """
     path = Path(path)
     refuse_pattern(path)
-    folder = path.with_name(re.sub(r"(\.tar)?\.\w+$", "", path.name))
+    suffix = next(each for each in ARCHIVE_SUFFIXES if path.name.endswith(each))
+    folder = path.with_name(path.name.removesuffix(suffix))
     try:
         if not folder.is_dir():
             with locked(path.with_name(f".{folder.name}.lock")):
                 if not folder.is_dir():
                     _unpack(path, folder)
+        came_from_it = _is_from(path, folder)
     except OSError as error:
         raise BadInput(
             f"{folder}: {path.name} cannot be unpacked there ({error.strerror or error}); move it "
             "to a folder that is writable and has room"
         ) from error
+    if not came_from_it:
+        raise BadInput(
+            f"{folder} is not what {path} unpacks to; remove or rename the folder, and the archive "
+            "is unpacked there"
+        )
     return checkpoint_in(folder)
-
-
-def checkpoint_in(folder, archive=None):
-    """The one checkpoint in a folder and the folders in it; of several, the one in `ema`.
-
-    Args:
-      folder: where to look. (MobileNet V3 has moving averages in `ema` and the weights that they
-        are of in `pristine`.)
-      archive: the archive it was unpacked from, for the message of an error.
-
-    Returns:
-      The path of a V1 file or a V2 prefix, a str.
-
-    Raises:
-      BadInput: there is none, or there are several.
-    """
-    files = [file for file in Path(folder).rglob("[!.]*") if file.is_file()]
-    prefixes = [file.with_suffix("") for file in files if file.suffix == ".index"]
-    whole_files = [file for file in files if re.search(r"\.ckpt(-\d+)?$", file.name)]
-    found = sorted(path.relative_to(folder) for path in {*prefixes, *whole_files})
-    chosen = [path for path in found if "ema" in path.parts[:-1]] if len(found) > 1 else found
-    if len(chosen) == 1:
-        return str(Path(folder, chosen[0]))
-    where = archive or folder
-    if not found:
-        cure = "fetch it anew" if archive else "remove it and it is fetched anew"
-        raise BadInput(f"{where} holds no checkpoint, no .ckpt file and no .index; {cure}")
-    names = ", ".join(map(str, found[:10]))
-    cure = "unpack it and give one of them" if archive else "give one of them"
-    raise BadInput(f"{where} holds {len(found)} checkpoints ({names}); {cure}")
 
 
 def _install(name, checkpoints_dir, mirror, progress):
@@ -180,7 +161,7 @@ def _archive(name):
         url=CHECKPOINTS[name].url,
         digest=CHECKPOINTS[name].digest,
         max_unpacked=MAX_UNPACKED,
-        mirror=MIRROR_VARIABLE,
+        mirror=_MIRROR,
         otherwise="--checkpoint_path none trains from scratch",
     )
 
@@ -202,8 +183,8 @@ def _find_archive(name, checkpoints_dir, mirror):
     path = folder / archive_file(name)
     if not path.is_file():
         raise BadInput(
-            f"{path}: no such file; the mirror, of --mirror or {MIRROR_VARIABLE}, has to be the "
-            "URL or the folder that holds it"
+            f"{path}: no such file; the mirror, of {_MIRROR}, has to be the URL or the "
+            "folder that holds it"
         )
     return path, str(path)
 
@@ -257,9 +238,21 @@ def _unpack(path, folder):
     """Unpacks an archive that holds a checkpoint into `folder`, which is there whole or not."""
     with folder_beside(folder) as aside:
         unpack(path, aside, MAX_UNPACKED)
-        checkpoint_in(aside, archive=path)
+        checkpoint_in(aside, archive=path, cure="fetch it anew")
+        (aside / ORIGIN).write_text(_identity(path))
         for file in aside.rglob("*"):
             if file.is_file():
                 with file.open("rb") as unpacked:
                     os.fsync(unpacked)  # the name must not reach the disk before the files
         aside.rename(folder)
+
+
+def _identity(path):
+    """What `ORIGIN` holds in a folder: which archive it was unpacked from."""
+    return json.dumps({"num_bytes": path.stat().st_size, "sha256": file_digest(path)}) + "\n"
+
+
+def _is_from(path, folder):
+    """Whether `folder` was unpacked from the archive `path`, by its bytes."""
+    origin = folder / ORIGIN
+    return origin.is_file() and origin.read_text(errors="replace") == _identity(path)

@@ -16,6 +16,7 @@ from bad_input import BadInput
 from flags import Parser, path
 from nets import checkpoint_path
 from nets.checkpoint_archives import checkpoints_folder, fetch, find_here
+from nets.checkpoint_files import check_whole
 from nets.checkpoints import CHECKPOINTS, HOST
 from nets.factory import find_network
 
@@ -32,7 +33,7 @@ def parse_flags(argv=None):
     flag("download", "NAME,...", str, None, "fetch these; imagenet is the network's own")
     flag("inspect", "WHICH", path, None, "name, or path of a file, folder or archive, to look into")
     flag("checkpoints_dir", "DIR", path, None, "where they are kept (default checkpoints)")
-    flag("mirror", "PLACE", path, None, "where to fetch them (default the published addresses)")
+    flag("checkpoints_mirror", "PLACE", path, None, "folder or URL of their archives")
     flags = parser.parse_args(argv)
     if flags.download is not None and flags.inspect is not None:
         raise BadInput("--download and --inspect: give one of them")
@@ -123,9 +124,11 @@ def inspect(which, model_name, checkpoints_dir, mirror):
     if checkpoint is None:
         raise BadInput("--inspect none: there is nothing to look into; give a name or a path")
     values = _read_keras(checkpoint, model_name)
-    from nets import inspection  # imports TensorFlow, for which a wrong flag need not wait
+    if values is None:
+        check_whole(checkpoint)
+    from nets import inspection, warm_start  # TensorFlow, for which a wrong flag need not wait
 
-    shapes = inspection.read_shapes(checkpoint, values)
+    shapes = warm_start.read_shapes(checkpoint, values)
     inventory = inspection.take_inventory(shapes)
     print(checkpoint, *inventory.describe(), sep="\n")
     counts = {
@@ -144,13 +147,16 @@ def inspect(which, model_name, checkpoints_dir, mirror):
         "fits": len(found.restored),
         "missing": len(found.missing),
         "of_another_shape": len(found.misshapen),
+        "of_colour": len(found.in_colour),
         "too_much": len(found.unused),
     }
 
 
 def _read_keras(checkpoint, model_name):
     """name -> array of a Keras file as the network has them; None for another checkpoint."""
-    if not checkpoint.endswith(checkpoint_path.KERAS_SUFFIXES):
+    from nets import keras_files  # h5py, for which the other commands need not wait
+
+    if not keras_files.is_keras_file(checkpoint):
         return None
     if model_name is None:
         raise BadInput(f"--inspect {checkpoint}: give the network of Keras's file in --model_name")
@@ -162,7 +168,7 @@ def _read_keras(checkpoint, model_name):
 def main(argv=None):
     """Runs the command that the flags ask for; the last line is JSON."""
     flags = parse_flags(argv)
-    where = flags.checkpoints_dir, flags.mirror
+    where = flags.checkpoints_dir, flags.checkpoints_mirror
     if flags.download is not None:
         result = download(flags.download, flags.model_name, *where)
     elif flags.inspect is not None:

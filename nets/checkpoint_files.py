@@ -6,6 +6,9 @@ from pathlib import Path
 
 from bad_input import BadInput
 
+# Of the archives that are unpacked to find the checkpoint in them.
+ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+
 
 def refuse_pattern(path):
     """Raises BadInput for a path that TensorFlow's Saver would take for a pattern of names."""
@@ -27,7 +30,7 @@ def checkpoint_at(path):
     refuse_pattern(path)
     path = Path(path)
     if path.is_dir():
-        return _newest_in(path)
+        return checkpoint_in(path)
     part = re.fullmatch(r"(.+)\.(meta|index|data-\d{5}-of-\d{5})", path.name)
     if part:
         raise BadInput(
@@ -46,22 +49,74 @@ def checkpoint_at(path):
     return str(path)
 
 
-def _newest_in(folder):
-    state = folder / "checkpoint"
-    named = (
-        re.search(r'^model_checkpoint_path: "(.+)"', state.read_text(errors="replace"), re.M)
-        if (state.is_file())
-        else None
-    )
-    if named:
-        return checkpoint_at(folder / named[1])
-    prefixes = sorted(folder.glob("*.index")) or sorted(folder.glob("*.ckpt"))
-    if len(prefixes) == 1:
-        return checkpoint_at(str(prefixes[0]).removesuffix(".index"))
-    if prefixes:
-        names = ", ".join(prefix.name.removesuffix(".index") for prefix in prefixes[:5])
-        raise BadInput(f"{folder} holds {len(prefixes)} checkpoints ({names}); give one of them")
-    raise BadInput(f"{folder} is a folder without a checkpoint; give a .ckpt file or its prefix")
+def checkpoint_in(folder, archive=None, cure="give a .ckpt file or its prefix"):
+    """The newest checkpoint of a folder; where it has none itself, of the nearest folder in it.
+
+    The newest is the one that the `checkpoint` file names, wherever the folder was when that was
+    written; else the one with the highest step in its name. Of folders equally near it is that in
+    `ema`: MobileNet V3 has moving averages there, and in `pristine` the weights they are of.
+
+    Args:
+      folder: where to look.
+      archive: the archive it was unpacked from, for the message of an error.
+      cure: what to do where there is none, for that message.
+
+    Returns:
+      The path of a V1 file or a V2 prefix, a str.
+
+    Raises:
+      BadInput: there is none, or there are several and nothing says which is the newest.
+    """
+    found = _newest_nearby(Path(folder))
+    if len(found) > 1:
+        found = [path for path in found if path.parent.name == "ema"] or found
+    if len(found) == 1:
+        refuse_pattern(found[0])
+        return str(found[0])
+    where = archive or folder
+    if not found:
+        raise BadInput(f"{where} holds no checkpoint, no .ckpt file and no .index; {cure}")
+    names = ", ".join(str(path.relative_to(folder)) for path in found[:10])
+    cure = "unpack it and give one of them" if archive else "give one of them"
+    raise BadInput(f"{where}: which of its checkpoints is the newest? ({names}); {cure}")
+
+
+def _newest_nearby(folder):
+    """The newest of `folder`, else those of the folders in it that are least deep."""
+    level, found = [folder], []
+    while level and not found:
+        found = [path for each in level for path in _newest_of(each)]
+        below = (path for each in level for path in sorted(each.glob("[!.]*")))
+        level = [path for path in below if path.is_dir() and not path.is_symlink()]
+    return found
+
+
+def _newest_of(folder):
+    """The newest of the checkpoints in `folder` itself; several where nothing says which."""
+    for name in _listed_in(folder / "checkpoint"):
+        if (folder / name).is_file() or (folder / f"{name}.index").is_file():
+            return [folder / name]
+    files = [path for path in folder.glob("[!.]*") if path.is_file()]
+    prefixes = {path.with_suffix("") for path in files if path.suffix == ".index"}
+    whole_files = {path for path in files if re.search(r"\.ckpt(-\d+)?$", path.name)}
+    steps = {path: _step_in_name(path) for path in sorted(prefixes | whole_files)}
+    return [path for path, step in steps.items() if step == max(steps.values())]
+
+
+def _listed_in(state):
+    """The names of the checkpoints that a `checkpoint` file lists, the newest first.
+
+    Their folders may be those of another machine, and are left out.
+    """
+    text = state.read_text(errors="replace") if state.is_file() else ""
+    newest = re.findall(r'^model_checkpoint_path: "(.+)"', text, re.M)
+    kept = re.findall(r'^all_model_checkpoint_paths: "(.+)"', text, re.M)
+    return [Path(path).name for path in newest + kept[::-1]]
+
+
+def _step_in_name(path):
+    step = re.search(r"-(\d+)$", path.name)
+    return int(step[1]) if step else -1
 
 
 def _unreadable():
@@ -82,9 +137,8 @@ def read_checkpoint(path):
     try:
         return tf.train.load_checkpoint(path)
     except _unreadable() as error:
-        reason = str(error).splitlines()[0]
         raise BadInput(
-            f"{path} cannot be read as a checkpoint ({reason}); fetch it anew"
+            f"{path} cannot be read as a checkpoint ({_first_line(error)}); fetch it anew"
         ) from error
 
 
@@ -94,14 +148,30 @@ def step_of(path):
     return int(reader.get_tensor("global_step")) if reader.has_tensor("global_step") else 0
 
 
-def is_whole(path):
-    """Whether each tensor of the checkpoint `path` can be read (a crash may leave half a file)."""
+def check_whole(path):
+    """Reads each tensor of the checkpoint `path`: its index is whole where half the file is gone.
+
+    Raises:
+      BadInput: one cannot be read.
+    """
     from slim_on_tf2 import tf
 
     try:
         reader = tf.train.load_checkpoint(path)
         for name in reader.get_variable_to_shape_map():
             reader.get_tensor(name)
-    except _unreadable():
+    except _unreadable() as error:
+        raise BadInput(f"{path} is broken ({_first_line(error)}); fetch or save it anew") from error
+
+
+def is_whole(path):
+    """Whether each tensor of the checkpoint `path` can be read (a crash may leave half a file)."""
+    try:
+        check_whole(path)
+    except BadInput:
         return False
     return True
+
+
+def _first_line(error):
+    return str(error).partition("\n")[0] or type(error).__name__

@@ -5,7 +5,7 @@
     inception_v3.ckpt               a file of the V1 format
     model.ckpt-900                  the prefix of a V2 checkpoint's files
     runs/flowers                    the newest of a folder
-    model.tar.gz, .tgz, .tar        the one in an archive, unpacked beside it
+    model.tar.gz, .tgz, .tar, ...   the newest of an archive, unpacked beside it
     weights.h5, .hdf5, .keras       weights of Keras
     none                            no checkpoint: random weights
 
@@ -16,12 +16,11 @@ import difflib
 from pathlib import Path
 
 from bad_input import BadInput
-from nets.checkpoint_files import checkpoint_at
+from nets.checkpoint_files import ARCHIVE_SUFFIXES, checkpoint_at
 from nets.checkpoints import CHECKPOINTS
 from nets.factory import find_network
 
 NONE, IMAGENET = "none", "imagenet"
-ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".tar")
 KERAS_SUFFIXES = (".h5", ".hdf5", ".keras")
 
 

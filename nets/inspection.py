@@ -5,11 +5,9 @@ import re
 from dataclasses import dataclass, field
 
 from nets import warm_start
-from nets.checkpoint_files import read_checkpoint
 from nets.factory import find_network, get_network_fn
 from slim_on_tf2 import slim, tf
 
-_COUNTERS = ("global_step", "beta1_power", "beta2_power")
 _BATCH_NORM = ("moving_mean", "moving_variance")
 
 
@@ -44,21 +42,6 @@ class Inventory:
         ]
 
 
-def read_shapes(path, values=None):
-    """A dict from the name of each variable to its shape, a list.
-
-    Args:
-      path: a V1 file or a V2 prefix.
-      values: name -> array, where `path` is no checkpoint of TensorFlow.
-
-    Raises:
-      BadInput: the checkpoint cannot be read.
-    """
-    if values is not None:
-        return {name: list(value.shape) for name, value in values.items()}
-    return read_checkpoint(path).get_variable_to_shape_map()
-
-
 def take_inventory(shapes):
     """Sorts the variables of a checkpoint, a dict from name to shape; returns an `Inventory`."""
     inventory = Inventory()
@@ -66,7 +49,7 @@ def take_inventory(shapes):
         variable, _, last = name.rpartition("/")
         if last == warm_start.MOVING_AVERAGE:
             inventory.averages[name] = shapes[name]
-        elif variable in shapes or name in _COUNTERS:
+        elif variable in shapes or name in warm_start.COUNTERS:
             inventory.of_the_run[name] = shapes[name]
         else:
             inventory.variables[name] = shapes[name]
@@ -122,6 +105,8 @@ def describe_comparison(found, shapes, model_name, num_classes):
         f"Fits: {len(found.restored)} variables ({fitting:,} parameters)",
         f"Missing in the checkpoint: {len(found.missing)}",
         *(f"  {name}" for name in found.missing),
+        f"Of three channels, for photos of one: {len(found.in_colour)}",
+        *(f"  {name}" for name in found.in_colour),
         f"Of another shape: {len(misshapen)}",
         *misshapen,
         f"Too much in the checkpoint: {len(unused)}",

@@ -12,6 +12,7 @@ import numpy as np
 from bad_input import BadInput
 from nets.checkpoint_files import read_checkpoint
 
+COUNTERS = ("global_step", "beta1_power", "beta2_power")  # of a run, and of Adam in it
 MOVING_AVERAGE = "ExponentialMovingAverage"  # as tf.train.ExponentialMovingAverage names it
 
 
@@ -23,7 +24,7 @@ class WarmStart:
     values: dict | None = None  # name -> array, of a file that is not TensorFlow's
     restored: dict = field(default_factory=dict)  # name in the checkpoint -> variable
     excluded: list = field(default_factory=list)
-    in_colour: list = field(default_factory=list)  # first layers of three channels, for one
+    in_colour: list = field(default_factory=list)  # a first layer of three channels, for one
     missing: list = field(default_factory=list)  # in the network, not in the checkpoint
     misshapen: dict = field(default_factory=dict)  # name -> (network's shape, checkpoint's)
     unused: list = field(default_factory=list)  # in the checkpoint, not in the network
@@ -80,7 +81,7 @@ def check_scopes(scopes, variables):
     """Raises BadInput for a scope to exclude that holds none of `variables`: a mistyped one."""
     for scope in scopes:
         if not any(in_scopes(variable.op.name, [scope]) for variable in variables):
-            near = sorted({variable.op.name.rpartition("/")[0] for variable in variables})
+            near = sorted({_scope(variable.op.name) for variable in variables})
             close = difflib.get_close_matches(scope, near, n=3, cutoff=0.5)
             raise BadInput(
                 f"--checkpoint_exclude_scopes: {scope} holds no variable of the network; "
@@ -105,7 +106,7 @@ def compare(checkpoint, variables, exclude_scopes=(), restore_moving_averages=Fa
     Raises:
       BadInput: the checkpoint cannot be read.
     """
-    shapes = _shapes(checkpoint, values)
+    shapes = read_shapes(checkpoint, values)
     found = WarmStart(checkpoint, values)
     for variable in variables:
         name, shape = variable.op.name, variable.shape.as_list()
@@ -119,34 +120,56 @@ def compare(checkpoint, variables, exclude_scopes=(), restore_moving_averages=Fa
             found.missing.append(name)
         elif shapes[source] == shape:
             found.restored[source] = variable
-        elif _is_first_layer_in_colour(shape, shapes[source]):
-            found.in_colour.append(name)
         else:
             found.misshapen[name] = (shape, shapes[source])
+    for name in _first_layer_in_colour(found.misshapen):
+        del found.misshapen[name]
+        found.in_colour.append(name)
     known = {variable.op.name for variable in variables}
     found.unused.extend(name for name in sorted(shapes) if not _is_known(name, known))
     return found
 
 
-def _shapes(checkpoint, values):
+def read_shapes(checkpoint, values=None):
+    """A dict from the name of each variable to its shape, a list.
+
+    Args:
+      checkpoint: path of a V1 file or V2 prefix.
+      values: name -> array, where `checkpoint` is the name of a file that is not TensorFlow's.
+
+    Raises:
+      BadInput: the checkpoint cannot be read.
+    """
     if values is not None:
         return {name: list(value.shape) for name, value in values.items()}
     return read_checkpoint(checkpoint).get_variable_to_shape_map()
 
 
-def _is_first_layer_in_colour(ours, theirs):
-    """Whether kernels, [height, width, channels, depth], differ in that ours see grey photos."""
-    return (
-        len(ours) == len(theirs) == 4
-        and (ours[2], theirs[2]) == (1, 3)
-        and ours[:2] + ours[3:] == theirs[:2] + theirs[3:]
-    )
+def _first_layer_in_colour(misshapen):
+    """The kernels of a layer that sees grey photos here and saw colours in the checkpoint.
+
+    A separable layer has two: [height, width, channels, multiplier], and after it
+    [1, 1, channels * multiplier, depth].
+
+    Args:
+      misshapen: name -> (network's shape, checkpoint's).
+    """
+    of_other_inputs = {
+        name: (ours[2], theirs[2])
+        for name, (ours, theirs) in misshapen.items()
+        if len(ours) == len(theirs) == 4 and ours[:2] + ours[3:] == theirs[:2] + theirs[3:]
+    }
+    layers = {_scope(name) for name, inputs in of_other_inputs.items() if inputs == (1, 3)}
+    return [name for name in of_other_inputs if _scope(name) in layers]
+
+
+def _scope(name):
+    return name.rpartition("/")[0]
 
 
 def _is_known(name, known):
     """Whether a checkpoint's `name` is the network's, or an optimizer's state for it."""
-    of_a_run = ("global_step", "beta1_power", "beta2_power")
-    return name in known or name.rpartition("/")[0] in known or name in of_a_run
+    return name in known or _scope(name) in known or name in COUNTERS
 
 
 def check(found, model_name, ignore_missing_vars=False):
@@ -176,7 +199,7 @@ def check(found, model_name, ignore_missing_vars=False):
                 f"{found.checkpoint} holds moving averages in place of {_some(found.missing, 3)}; "
                 "give --restore_moving_averages"
             )
-        scopes = sorted({name.rpartition("/")[0] for name in [*found.missing, *found.misshapen]})
+        scopes = sorted({_scope(name) for name in [*found.missing, *found.misshapen]})
         raise BadInput(
             f"{found.checkpoint} does not fit {model_name}: {_some(faults, 10, '; ')}. To begin "
             f"with random values there, add {_some(scopes, 3, ',')} to "

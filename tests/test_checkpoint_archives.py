@@ -17,7 +17,8 @@ from tiny_archives import member, names_in, write_tgz
 import download
 from bad_input import BadInput
 from nets import checkpoint_archives
-from nets.checkpoint_archives import checkpoint_in, fetch, find_here, unpack_beside
+from nets.checkpoint_archives import fetch, find_here, unpack_beside
+from nets.checkpoint_path import find
 
 ROOT = Path(__file__).parent.parent
 NOBODY = "http://127.0.0.1:9"  # nobody listens on port 9
@@ -87,7 +88,9 @@ def test_a_mirror_serves_archives_by_their_names(tmp_path, monkeypatch, content,
 def test_a_folder_is_a_mirror_too_and_stays_as_it_is(tmp_path, content, scheme):
     mirror = tmp_path / "mirror"
     mirror.mkdir()
-    with pytest.raises(BadInput, match=rf"{FILE}: no such file; the mirror"):
+    with pytest.raises(
+        BadInput, match=rf"{FILE}: no such file; the mirror, of --checkpoints_mirror or CHECKPO"
+    ):
         fetch(NAME, tmp_path / "here", f"{scheme}{mirror}", progress=False)
     (mirror / FILE).write_bytes(content)
     found = fetch(NAME, tmp_path / "here", f"{scheme}{mirror}", progress=False)
@@ -119,7 +122,7 @@ def test_without_network_one_line_names_address_and_folder(tmp_path, monkeypatch
     assert "\n" not in message
     assert message.startswith(f"{NOBODY}/{FILE}: cannot be fetched (ConnectionError)")
     assert f"put it at {tmp_path / 'here' / FILE}, where it is found by itself" in message
-    assert "CHECKPOINTS_MIRROR" in message
+    assert "name a mirror with --checkpoints_mirror or CHECKPOINTS_MIRROR" in message
     assert names_in(tmp_path / "here") == []
 
 
@@ -184,7 +187,7 @@ def test_a_broken_record_is_named(tmp_path, text, content):
         ([member("vgg_16.ckpt", tarfile.SYMTYPE, linkname="/etc/passwd")], "link or device"),
         ([member("vgg_16.ckpt", content=bytes(1001))], "unpacks to more than 1,000 bytes"),
         ([member("readme.txt", content=b"x")], f"{FILE} holds no checkpoint"),
-        ([member("a.ckpt"), member("b.ckpt")], rf"{FILE} holds 2 checkpoints \(a.ckpt, b.ckpt\)"),
+        ([member("a.ckpt"), member("b.ckpt")], rf"{FILE}: which .*\(a.ckpt, b.ckpt\); unpack it"),
     ],
 )
 def test_an_archive_that_cannot_be_used_leaves_nothing(tmp_path, monkeypatch, members, expected):
@@ -223,19 +226,31 @@ def test_one_killed_while_unpacking_leaves_nothing_half_done(tmp_path, content):
     assert names_in(tmp_path) == ["downloads.json", NAME, FILE]
 
 
-def test_of_several_at_once_one_fetches(tmp_path, monkeypatch, content):
-    got = []
-    with published(monkeypatch, content) as server:
-        threads = [
-            threading.Thread(target=lambda: got.append(fetch(NAME, tmp_path, progress=False)))
-            for _ in range(4)
+def test_of_two_processes_at_once_one_fetches(tmp_path, content):
+    script = (
+        "import sys\n"
+        "from nets.checkpoint_archives import fetch\n"
+        "print('begins', flush=True)\n"
+        f"print(fetch({NAME!r}, sys.argv[1], sys.argv[2], progress=False))\n"
+    )
+    both_began = threading.Event()
+
+    def send_when_both_began(handler, content):
+        assert both_began.wait(60)
+        send(handler, content)
+
+    with served(content, send_when_both_began) as server, contextlib.ExitStack() as stack:
+        argv = [sys.executable, "-c", script, tmp_path, server.url.rpartition("/")[0]]
+        processes = [
+            stack.enter_context(subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True))
+            for _ in range(2)
         ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        assert [process.stdout.readline() for process in processes] == ["begins\n"] * 2
+        both_began.set()
+        said = [process.communicate()[0].splitlines() for process in processes]
         assert server.ranges == [None]
-    assert got == [str(tmp_path / NAME / "vgg_16.ckpt")] * 4
+    assert [lines[-1] for lines in said] == [str(tmp_path / NAME / "vgg_16.ckpt")] * 2
+    assert names_in(tmp_path) == ["downloads.json", NAME]
 
 
 def test_several_that_fetch_different_ones_are_all_recorded(tmp_path, content):
@@ -278,40 +293,61 @@ def test_a_mobilenet_is_not_taken_for_that_of_another_year(tmp_path):
     assert find_here("mobilenet_v1_1.0_224_2017_06_14", tmp_path) is None
 
 
-@pytest.mark.parametrize(
-    ("files", "expected"),
-    [
-        (["inception_v3.ckpt"], "inception_v3.ckpt"),
-        (["model.ckpt.index", "model.ckpt.meta", "model.ckpt.data-00000-of-00001"], "model.ckpt"),
-        (["n/m.ckpt.index", "n/m.pb", "n/m.tflite", "n/._m.ckpt", "n/info.txt"], "n/m.ckpt"),
-        (["m/pristine/a-1.index", "m/ema/a-1.index", "m/ema/a-1.meta"], "m/ema/a-1"),
-        (["model.ckpt-900"], "model.ckpt-900"),
-    ],
-)
-def test_the_checkpoint_of_a_folder_is_found_at_any_depth(tmp_path, files, expected):
-    for file in files:
-        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / file).touch()
-    assert checkpoint_in(tmp_path) == str(tmp_path / expected)
+def test_a_published_folder_is_found_the_same_by_its_name_and_by_its_path(tmp_path):
+    name = "v3-large_224_1.0_float"
+    for kind in ("ema", "pristine"):
+        (tmp_path / name / name / kind).mkdir(parents=True)
+        (tmp_path / name / name / kind / "model-540000.index").touch()
+    found = str(tmp_path / name / name / "ema" / "model-540000")
+    assert find_here(name, tmp_path) == found
+    assert find(str(tmp_path / name), "mobilenet_v3_large") == found
 
 
-def test_several_checkpoints_or_none_are_an_error_that_lists_them(tmp_path):
+def test_a_published_folder_without_a_checkpoint_is_to_be_removed(tmp_path):
+    (tmp_path / NAME).mkdir()
     with pytest.raises(BadInput, match="holds no checkpoint.*remove it and it is fetched anew"):
-        checkpoint_in(tmp_path)
-    for step in (1, 2):
-        (tmp_path / f"model.ckpt-{step}.index").touch()
-    with pytest.raises(BadInput, match=r"holds 2 checkpoints \(model.ckpt-1, model.ckpt-2\)"):
-        checkpoint_in(tmp_path)
+        find_here(NAME, tmp_path)
 
 
-@pytest.mark.parametrize("suffix", [".tar.gz", ".tgz", ".tar"])
-def test_an_archive_is_unpacked_beside_itself_once(tmp_path, content, suffix):
+@pytest.mark.parametrize(
+    ("suffix", "packing"),
+    [(".tar.gz", "gz"), (".tgz", "gz"), (".tar", ""), (".tar.bz2", "bz2"), (".tar.xz", "xz")],
+)
+def test_an_archive_is_unpacked_beside_itself_once(tmp_path, monkeypatch, suffix, packing):
     path = tmp_path / f"net_1.0{suffix}"
-    path.write_bytes(content)
-    assert unpack_beside(path) == str(tmp_path / "net_1.0" / "vgg_16.ckpt")
-    path.write_bytes(b"is not read again")
-    assert unpack_beside(path) == str(tmp_path / "net_1.0" / "vgg_16.ckpt")
+    with tarfile.open(path, f"w:{packing}") as tar:
+        tar.addfile(*member("vgg_16.ckpt", content=b"weights"))
+    assert find(str(path)) == str(tmp_path / "net_1.0" / "vgg_16.ckpt")
+    monkeypatch.delattr(checkpoint_archives, "unpack")
+    assert find(str(path)) == str(tmp_path / "net_1.0" / "vgg_16.ckpt")
     assert names_in(tmp_path) == sorted(["net_1.0", path.name])
+
+
+def test_the_archive_of_a_run_gives_its_newest_checkpoint(tmp_path):
+    state = b'model_checkpoint_path: "/home/of/another/runs/flowers/model.ckpt-90"\n'
+    write_tgz(
+        tmp_path / "run.tgz",
+        member("flowers/checkpoint", content=state),
+        *(member(f"flowers/model.ckpt-{step}.index") for step in (9, 90, 100)),
+        member("flowers/best/model.ckpt-9.index"),
+    )
+    assert unpack_beside(tmp_path / "run.tgz") == str(tmp_path / "run/flowers/model.ckpt-90")
+
+
+@pytest.mark.parametrize("folder_is", ["of somebody", "of another archive"])
+def test_a_folder_that_is_not_of_the_archive_is_not_taken_for_it(tmp_path, folder_is):
+    archive = write_tgz(tmp_path / "net.tgz", member("a.ckpt", content=b"first"))
+    if folder_is == "of somebody":
+        (tmp_path / "net").mkdir()
+        (tmp_path / "net" / "other.ckpt").write_bytes(b"other")
+    else:
+        assert Path(unpack_beside(archive)).read_bytes() == b"first"
+        write_tgz(archive, member("a.ckpt", content=b"later"))
+    with pytest.raises(BadInput, match="net is not what .*net.tgz unpacks to; remove or rename"):
+        unpack_beside(archive)
+    (tmp_path / "net").rename(tmp_path / "mine")
+    expected = b"first" if folder_is == "of somebody" else b"later"
+    assert Path(unpack_beside(archive)).read_bytes() == expected
 
 
 def test_an_archive_that_cannot_be_unpacked_is_one_line(tmp_path, content):

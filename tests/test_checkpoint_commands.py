@@ -3,6 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import pytest
 from published_archives import FILE, NAME, tgz_bytes
 from tiny_archives import names_in
@@ -80,7 +81,7 @@ def test_the_list_of_one_network(tmp_path, capsys):
 def test_download_fetches_what_is_named(tmp_path, capsys, mirror, wanted):
     here = tmp_path / "here"
     lines, result = run(
-        capsys, "--download", *wanted, "--mirror", mirror, "--checkpoints_dir", here
+        capsys, "--download", *wanted, "--checkpoints_mirror", mirror, "--checkpoints_dir", here
     )
     assert result == {NAME: str(here / NAME / "vgg_16.ckpt")}
     assert lines[-2] == f"{NAME} is at {here / NAME / 'vgg_16.ckpt'}"
@@ -95,10 +96,28 @@ def test_inspect_lists_the_variables_and_what_fits(tmp_path, capsys, version):
     assert lines[0] == checkpoint
     assert any(line.split()[:2] == ["LeNet/fc4/biases", "[7]"] for line in lines)
     lines, result = run(capsys, "--inspect", checkpoint, "--model_name", "cifarnet")
-    assert result["num_classes"] == 1000
+    assert result["num_classes"] == 1001
     assert (result["fits"], result["of_another_shape"], result["too_much"]) == (0, 0, 8)
     assert "Missing in the checkpoint: 10" in lines
     assert "  CifarNet/conv1/weights" in lines
+
+
+def test_inspect_counts_each_variable_of_the_network_once(tmp_path, capsys):
+    checkpoint = save(tmp_path / "model.ckpt", tf.train.SaverDef.V2, channels=3)
+    lines, result = run(capsys, "--inspect", checkpoint, "--model_name", "lenet")
+    counts = [result[key] for key in ("fits", "missing", "of_another_shape", "of_colour")]
+    assert counts == [7, 0, 0, 1]  # of two convolutions and two full layers, weights and biases
+    place = lines.index("Of three channels, for photos of one: 1")
+    assert lines[place + 1] == "  LeNet/conv1/weights"
+
+
+@pytest.mark.parametrize("version", ["V1", "V2"])
+def test_inspect_says_that_a_checkpoint_is_damaged(tmp_path, version):
+    checkpoint = save(tmp_path / "model.ckpt", getattr(tf.train.SaverDef, version))
+    file = Path(checkpoint if version == "V1" else f"{checkpoint}.data-00000-of-00001")
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(BadInput, match="model.ckpt is broken"):
+        main(["--inspect", checkpoint])
 
 
 def test_inspect_takes_a_published_name_for_any_network(tmp_path, capsys, mirror):
@@ -131,10 +150,12 @@ def test_a_wrong_flag_is_one_line(argv, expected):
     assert "\n" not in str(raised.value)
 
 
-def test_a_file_of_keras_needs_its_network(tmp_path):
-    (tmp_path / "w.h5").touch()
-    with pytest.raises(BadInput, match="w.h5: .*--model_name"):
-        main(["--inspect", str(tmp_path / "w.h5")])
+@pytest.mark.parametrize("name", ["w.h5", "weights"])
+def test_a_file_of_keras_needs_its_network_whatever_it_is_called(tmp_path, name):
+    with h5py.File(tmp_path / name, "w") as file:
+        file["layers"] = [1.0]
+    with pytest.raises(BadInput, match=f"{name}: .*--model_name"):
+        main(["--inspect", str(tmp_path / name)])
 
 
 def test_the_module_runs_from_the_shell():

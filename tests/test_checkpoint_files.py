@@ -1,9 +1,12 @@
 import tarfile
+from pathlib import Path
 
 import pytest
+from tiny_checkpoint import save
 
 from bad_input import BadInput
-from nets.checkpoint_files import checkpoint_at
+from nets.checkpoint_files import check_whole, checkpoint_at, checkpoint_in, is_whole
+from slim_on_tf2 import tf
 
 
 @pytest.mark.parametrize("part", ["meta", "index", "data-00000-of-00001"])
@@ -17,19 +20,112 @@ def test_a_prefix_and_a_folder_name_the_checkpoint(run_dir):
     assert checkpoint_at(run_dir) == str(run_dir / "model.ckpt-9")
 
 
-def test_a_folder_without_a_state_file_names_its_only_checkpoint(run_dir):
+def make(folder, *files):
+    for file in files:
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).touch()
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (["inception_v3.ckpt"], "inception_v3.ckpt"),
+        (["model.ckpt.index", "model.ckpt.meta", "model.ckpt.data-00000-of-00001"], "model.ckpt"),
+        (["n/m.ckpt.index", "n/m.pb", "n/m.tflite", "n/._m.ckpt", "n/info.txt"], "n/m.ckpt"),
+        (["m/pristine/a-1.index", "m/ema/a-1.index", "m/ema/a-1.meta"], "m/ema/a-1"),
+        (["model.ckpt-900"], "model.ckpt-900"),
+        (["model.ckpt-90.index", "model.ckpt-900.index"], "model.ckpt-900"),
+        (["model-80000.index", "model-540000.index"], "model-540000"),
+        (["a/model.ckpt-9", "a/model.ckpt-9.meta", "a/model.ckpt-10"], "a/model.ckpt-10"),
+        (["model.ckpt-9.index", "best/model.ckpt-10.index"], "model.ckpt-9"),
+        (["inception_v3.ckpt", "model.ckpt-5.index"], "model.ckpt-5"),
+    ],
+)
+def test_the_newest_checkpoint_of_a_folder_is_found_at_any_depth(tmp_path, files, expected):
+    make(tmp_path, *files)
+    assert checkpoint_in(tmp_path) == checkpoint_at(tmp_path) == str(tmp_path / expected)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ["a.ckpt", "b.ckpt"],
+        ["one/a.ckpt-3.index", "two/a.ckpt-4.index"],
+        ["a.ckpt-3.index", "b.ckpt-3.index"],
+    ],
+)
+def test_where_nothing_says_which_is_the_newest_they_are_listed(tmp_path, files):
+    make(tmp_path, *files)
+    names = ", ".join(file.removesuffix(".index") for file in files)
+    with pytest.raises(BadInput, match=rf"newest\? \({names}\); give one of them"):
+        checkpoint_at(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("listed", "expected"),
+    [
+        (["model.ckpt-6"], 6),
+        (["/of/another/machine/train_dir/model.ckpt-6"], 6),
+        (["model.ckpt-12", "model.ckpt-3", "/old/model.ckpt-6", "model.ckpt-12"], 6),
+        (["/old/model.ckpt-12"], 9),
+        ([], 9),
+    ],
+)
+def test_the_state_file_of_a_folder_that_was_moved_names_the_newest(run_dir, listed, expected):
+    lines = [f'model_checkpoint_path: "{path}"' for path in listed[:1]]
+    lines += [f'all_model_checkpoint_paths: "{path}"' for path in listed[1:]]
+    (run_dir / "checkpoint").write_text("\n".join(lines) + "\n")
+    assert checkpoint_at(run_dir) == str(run_dir / f"model.ckpt-{expected}")
+
+
+def test_a_folder_that_tensorflow_wrote_elsewhere_can_be_moved(tmp_path):
+    tf.get_variable("a", [2])
+    saver = tf.train.Saver()
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        for step in (20, 10):  # the step that was saved last is the lower one
+            saver.save(session, str(tmp_path / "before" / "model.ckpt"), step)
+    assert str(tmp_path / "before") in (tmp_path / "before" / "checkpoint").read_text()
+    (tmp_path / "before").rename(tmp_path / "after")
+    assert checkpoint_at(tmp_path / "after") == str(tmp_path / "after" / "model.ckpt-10")
+
+
+def test_a_folder_without_a_state_file_names_its_newest_checkpoint(run_dir):
     (run_dir / "checkpoint").unlink()
-    with pytest.raises(BadInput, match="holds 3 checkpoints"):
-        checkpoint_at(run_dir)
-    for step in (3, 6):
-        (run_dir / f"model.ckpt-{step}.index").unlink()
     assert checkpoint_at(run_dir) == str(run_dir / "model.ckpt-9")
+    (run_dir / "model.ckpt-9.index").unlink()
+    assert checkpoint_at(run_dir) == str(run_dir / "model.ckpt-6")
+
+
+def cut_in_half(content):
+    return content[: len(content) // 2]
+
+
+def flip_a_byte(content):
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 0x55]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize("damage", [cut_in_half, flip_a_byte])
+@pytest.mark.parametrize("version", ["V1", "V2"])
+def test_a_damaged_checkpoint_is_named_in_one_line(tmp_path, version, damage):
+    path = save(tmp_path / "model.ckpt", getattr(tf.train.SaverDef, version))
+    check_whole(path)
+    assert is_whole(path)
+    file = Path(path) if version == "V1" else Path(f"{path}.data-00000-of-00001")
+    file.write_bytes(damage(file.read_bytes()))
+    with pytest.raises(
+        BadInput, match=r"model.ckpt is broken \(.+\); fetch or save it anew"
+    ) as raised:
+        check_whole(path)
+    assert "\n" not in str(raised.value)
+    assert not is_whole(path)
 
 
 def test_what_is_no_checkpoint_is_said_to_be_none(tmp_path):
     with pytest.raises(BadInput, match="there is no checkpoint"):
         checkpoint_at(tmp_path / "nothing.ckpt")
-    with pytest.raises(BadInput, match="folder without a checkpoint"):
+    with pytest.raises(BadInput, match="holds no checkpoint, .*; give a .ckpt file or its prefix"):
         checkpoint_at(tmp_path)
     with tarfile.open(tmp_path / "model.tar.gz", "w:gz"):
         pass

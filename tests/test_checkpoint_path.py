@@ -65,7 +65,7 @@ def test_a_file_in_the_working_directory_needs_no_slash(here, monkeypatch):
     assert find("vgg_16.ckpt", "vgg_16") == "vgg_16.ckpt"
 
 
-@pytest.mark.parametrize("name", ["w.weights.h5", "w.hdf5", "w.keras"])
+@pytest.mark.parametrize("name", ["w.weights.h5", "w.hdf5", "w.keras", "weights"])
 def test_a_file_of_keras_is_left_to_who_reads_it(tmp_path, name):
     (tmp_path / name).touch()
     assert find(str(tmp_path / name), "vgg_16") == str(tmp_path / name)

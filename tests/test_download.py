@@ -1,3 +1,4 @@
+import contextlib
 import hashlib
 
 import pytest
@@ -143,6 +144,82 @@ def test_a_page_or_a_broken_promise_is_no_file_of_unknown_size(tmp_path, behavio
     with served(CONTENT, *[behaviour] * 9) as server, pytest.raises(BadInput, match=expected):
         fetch_unknown(server, tmp_path / "f.tgz")
     assert not (tmp_path / "f.tgz").exists()
+
+
+def test_a_server_that_never_ends_is_left_at_the_most_that_an_archive_has(tmp_path):
+    def send_for_ever(handler, content):
+        handler.send_response(200)
+        handler.end_headers()
+        with contextlib.suppress(OSError):  # the other side hangs up
+            while True:
+                handler.wfile.write(content)
+        handler.close_connection = True
+
+    most = 3 * len(CONTENT)
+    with (
+        served(CONTENT, send_for_ever) as server,
+        pytest.raises(BadInput, match="answers with more than 3,145,728 bytes") as raised,
+    ):
+        known = Archive(server.url, max_unpacked=most)
+        download.download(server.url, tmp_path / "f.tgz", known, progress=False)
+    assert "\n" not in str(raised.value)
+    assert names_in(tmp_path) == []
+
+
+def version(content, most=None, **tags):
+    """What a server does that has one version of the file, and goes on with that one alone."""
+
+    def behave(handler, _):
+        known = handler.headers.get("If-Range")
+        handler.server.known.append(known)
+        wanted = handler.headers.get("Range") if known in (None, *tags.values()) else None
+        start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
+        place = {"Content_Range": f"bytes {start}-{len(content) - 1}/{len(content)}"}
+        reply(
+            handler,
+            content[start:][:most],
+            206 if start else 200,
+            length=len(content) - start,
+            **tags,
+            **(place if start else {}),
+        )
+
+    return behave
+
+
+MARCH_1, MARCH_2 = "Tue, 01 Mar 2016 10:00:00 GMT", "Wed, 02 Mar 2016 10:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "known"),
+    [
+        ({"ETag": '"1"'}, {"ETag": '"2"'}, '"1"'),
+        ({"ETag": 'W/"1"', "Last_Modified": MARCH_1}, {"Last_Modified": MARCH_2}, MARCH_1),
+    ],
+)
+def test_a_file_that_has_changed_is_fetched_anew(tmp_path, before, after, known):
+    changed = bytes(reversed(CONTENT))
+    first, second = version(CONTENT, most=1000, **before), version(changed, **after)
+    with served(CONTENT, first, second) as server:
+        server.known = []
+        fetch_unknown(server, tmp_path / "f.tgz")
+        assert server.known == [None, known]
+    assert (tmp_path / "f.tgz").read_bytes() == changed
+    assert names_in(tmp_path) == ["f.tgz"]
+
+
+def test_a_file_that_has_not_changed_is_gone_on_with_in_the_next_run(tmp_path):
+    first, second = version(CONTENT, most=1000, ETag='"1"'), version(CONTENT, ETag='"1"')
+    with served(CONTENT, first, *[answer(503)] * 3, second) as server:
+        server.known = []
+        with pytest.raises(BadInput, match="the server answers 503"):
+            fetch_unknown(server, tmp_path / "f.tgz")
+        assert names_in(tmp_path) == [".f.tgz.partial", ".f.tgz.partial.validator"]
+        fetch_unknown(server, tmp_path / "f.tgz")
+        assert server.known == [None, '"1"']
+        assert server.ranges[-1] == "bytes=1000-"
+    assert (tmp_path / "f.tgz").read_bytes() == CONTENT
+    assert names_in(tmp_path) == ["f.tgz"]
 
 
 def test_a_digest_may_be_of_any_algorithm(tmp_path):

@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_run import CLASSES, make_dataset, words
+from tiny_run import CLASSES, make_dataset, rows, train, words
 
 import eval_flowers
 import train_flowers
@@ -55,6 +55,18 @@ def test_the_figures_are_those_of_a_count_by_hand(run):
     assert metrics["global_step"] == 3
     assert metrics["split"] == "validation"
     assert metrics["checkpoint"] == str(run / "log" / "best" / "model.ckpt-3")
+
+
+@pytest.mark.parametrize(
+    "flags", [{"use_grayscale": True, "preprocessing_name": "none"}, {"model_name": "lenet"}]
+)
+def test_the_evaluation_sees_photos_as_the_training_did(run, tmp_path, capsys, flags):
+    _, trained, _ = train(run / "data", tmp_path, capsys, max_number_of_steps=2, **flags)
+    eval_flowers.main([f"--log_dir={tmp_path}"])
+    evaluated = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert evaluated["accuracy"] == pytest.approx(trained["accuracy"], abs=1e-6)
+    (validation,) = rows(tmp_path, "validation")
+    assert evaluated["loss"] == pytest.approx(float(validation["loss"]), rel=1e-5)
 
 
 def test_validation_in_training_agrees(run):

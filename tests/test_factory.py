@@ -13,6 +13,7 @@ from bad_input import BadInput
 from nets import factory
 from nets.checkpoints import CHECKPOINTS
 from nets.factory import NETWORKS, check_image_size, find_network, get_network_fn
+from preprocessing.factory import PREPROCESSING
 from slim_on_tf2 import slim, tf
 
 # Built elsewhere, or with the layers of one that is built here, and slow.
@@ -55,7 +56,9 @@ def test_a_row_names_what_exists(name):
     if scope:  # else its variables have no scope in common
         assert all(head.split("/")[0] == scope for head in row.head_scopes)
     assert row.has_dropout == ("dropout_keep_prob" in inspect.signature(function).parameters)
-    assert row.smallest_image_size <= row.image_size
+    assert 1 <= row.smallest_image_size <= row.image_size
+    assert row.preprocessing in PREPROCESSING
+    assert row.channels in (1, 3) and row.labels_offset in (0, 1)
     if hasattr(function, "default_image_size") and not name.startswith("resnet_v2"):
         assert row.image_size == function.default_image_size
 
@@ -73,19 +76,21 @@ def test_a_row_names_its_own_checkpoint(name):
 
 
 def test_the_rows_are_the_published_facts():
-    def names(condition):
-        return {name for name, row in NETWORKS.items() if condition(row)}
-
-    of_caffe = {n for n in NETWORKS if n.startswith(("vgg", "resnet_v1", "alexnet", "overfeat"))}
-    assert names(lambda row: row.published_classes == 1000) == of_caffe
-    assert names(lambda row: row.published_classes == 1001) == set(NETWORKS) - of_caffe
-    assert names(lambda row: row.preprocessing == "vgg") == of_caffe
-    assert names(lambda row: row.preprocessing not in ("vgg", "inception")) == {"lenet", "cifarnet"}
-    assert names(lambda row: row.channels == 1) == {"lenet"}
-    assert names(lambda row: row.checkpoint is None) == {
-        *("vgg_a", "alexnet_v2", "overfeat", "cifarnet", "lenet"),
-        *("mobilenet_v3_large_minimalistic_075", "mobilenet_v3_small_minimalistic_075"),
-    }
+    for name, row in NETWORKS.items():
+        if row.checkpoint:
+            of_caffe = name.startswith(("vgg", "resnet_v1"))
+            expected = ("vgg", 1000) if of_caffe else ("inception", 1001)
+            assert (row.preprocessing, row.published_classes, row.channels) == (*expected, 3), name
+    for name, expected in [
+        ("lenet", ("lenet", 28, 1)),
+        ("cifarnet", ("cifarnet", 32, 3)),
+        ("alexnet_v2", ("vgg", 224, 3)),
+        ("overfeat", ("vgg", 231, 3)),
+        ("vgg_a", ("vgg", 224, 3)),
+    ]:
+        row = NETWORKS[name]
+        assert (row.preprocessing, row.image_size, row.channels) == expected
+        assert row.published is None
     for name, checkpoint, image_size in [
         ("inception_resnet_v2", "inception_resnet_v2_2016_08_30", 299),
         ("inception_v4", "inception_v4_2016_09_09", 299),
@@ -133,12 +138,18 @@ def test_the_head_scopes_of_inception_resnet_v2():
 
 
 @pytest.mark.parametrize(
-    "name", ["alexnet_v2", "overfeat", "vgg_a", "inception_v1", "inception_v3"]
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.large) if name in SLOW else name
+        for name, row in NETWORKS.items()
+        if row.smallest_image_size > 1
+    ],
 )
 def test_one_pixel_less_than_the_smallest_does_not_build(name):
-    side = NETWORKS[name].smallest_image_size - 1
-    with pytest.raises(ValueError, match=r"(?i)negative dimension"):
-        get_network_fn(name, CLASSES, is_training=True)(tf.zeros([1, side, side, 3]))
+    row = NETWORKS[name]
+    side = row.smallest_image_size - 1
+    with pytest.raises(ValueError, match=r"(?i)negative dimension|must be positive|zero"):
+        get_network_fn(name, CLASSES, is_training=True)(tf.zeros([1, side, side, row.channels]))
 
 
 def test_logits_of_a_large_image_are_the_average_over_space():

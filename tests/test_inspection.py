@@ -1,9 +1,11 @@
+import re
+
 import numpy as np
 import pytest
 from tiny_checkpoint import save
 
 from bad_input import BadInput
-from nets import inspection
+from nets import inspection, warm_start
 from slim_on_tf2 import tf
 
 # LeNet with 7 classes, by hand: kernel x kernel x inputs x outputs, and a bias for each output.
@@ -19,7 +21,7 @@ def checkpoint(request, tmp_path_factory):
 
 
 def test_what_the_run_added_is_told_apart(checkpoint):
-    shapes = inspection.read_shapes(checkpoint)
+    shapes = warm_start.read_shapes(checkpoint)
     inventory = inspection.take_inventory(shapes)
     layers = ("conv1", "conv2", "fc3", "fc4")
     names = [f"LeNet/{layer}/{kind}" for layer in layers for kind in ("biases", "weights")]
@@ -34,7 +36,7 @@ def test_what_the_run_added_is_told_apart(checkpoint):
 
 
 def test_the_description_lists_each_variable_and_the_totals(checkpoint):
-    lines = inspection.take_inventory(inspection.read_shapes(checkpoint)).describe()
+    lines = inspection.take_inventory(warm_start.read_shapes(checkpoint)).describe()
     text = "\n".join(lines)
     assert [line.split() for line in lines if line.startswith("  LeNet/conv1/weights ")] == [
         ["LeNet/conv1/weights", "[5,", "5,", "1,", "32]", "800"]
@@ -56,7 +58,7 @@ def test_layers_are_in_the_order_of_their_numbers_and_batch_norm_is_counted():
 
 
 def test_a_checkpoint_fits_its_own_network_with_its_own_classes(checkpoint):
-    shapes = inspection.read_shapes(checkpoint)
+    shapes = warm_start.read_shapes(checkpoint)
     found, num_classes = inspection.compare(checkpoint, shapes, "lenet")
     assert num_classes == 7
     assert len(found.restored) == 8
@@ -74,7 +76,7 @@ def test_what_does_not_fit_is_listed_by_name_and_shape():
         "LeNet/conv9/weights": [5, 6],
     }
     values = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
-    assert inspection.read_shapes("weights.h5", values) == shapes
+    assert warm_start.read_shapes("weights.h5", values) == shapes
     found, num_classes = inspection.compare("weights.h5", shapes, "lenet", values)
     lines = inspection.describe_comparison(found, shapes, "lenet", num_classes)
     assert lines[1:] == [
@@ -85,11 +87,28 @@ def test_what_does_not_fit_is_listed_by_name_and_shape():
         "  LeNet/fc3/weights",
         "  LeNet/fc3/biases",
         "  LeNet/fc4/weights",
+        "Of three channels, for photos of one: 0",
         "Of another shape: 1",
         "  LeNet/conv1/weights: the network has [5, 5, 1, 32], the checkpoint [3, 3, 1, 32]",
         "Too much in the checkpoint: 1",
         "  LeNet/conv9/weights  [5, 6]                         30",
     ]
+
+
+def test_each_variable_of_a_network_is_of_one_kind():
+    shapes = {
+        "LeNet/conv1/weights": [5, 5, 3, 32],
+        "LeNet/conv2/weights": [5, 5, 31, 64],
+        "LeNet/conv2/biases": [64],
+        "LeNet/fc4/biases": [7],
+    }
+    values = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    found, num_classes = inspection.compare("colour.h5", shapes, "lenet", values)
+    text = "\n".join(inspection.describe_comparison(found, shapes, "lenet", num_classes))
+    assert "Of three channels, for photos of one: 1\n  LeNet/conv1/weights\n" in text
+    counts = [int(count) for count in re.findall(r"^[FMO].*: (\d+)", text, re.M)]
+    assert counts == [2, 4, 1, 1]
+    assert sum(counts) == 8  # of two convolutions and two full layers, weights and biases
 
 
 def test_classes_are_those_of_a_head_be_it_an_average_alone_or_of_imagenet():
@@ -103,4 +122,4 @@ def test_classes_are_those_of_a_head_be_it_an_average_alone_or_of_imagenet():
 def test_a_broken_checkpoint_is_named(tmp_path):
     (tmp_path / "model.ckpt").write_bytes(b"<html>")
     with pytest.raises(BadInput, match="model.ckpt cannot be read as a checkpoint"):
-        inspection.read_shapes(str(tmp_path / "model.ckpt"))
+        warm_start.read_shapes(str(tmp_path / "model.ckpt"))

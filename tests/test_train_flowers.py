@@ -189,10 +189,10 @@ def test_grey_photos_train_all_but_the_first_layer_of_a_checkpoint(data, tmp_pat
     train(data, tmp_path / "first", capsys, max_number_of_steps=0)
     log = tmp_path / "grey"
     checkpoint = tmp_path / "first" / "model.ckpt-0"
-    # A switch is given without a value.
-    flags = words(data, log, checkpoint_path=checkpoint, max_number_of_steps=1)
-    assert train_flowers.main([*flags, "--use_grayscale"]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    status, _, lines = train(
+        data, log, capsys, checkpoint_path=checkpoint, use_grayscale=True, max_number_of_steps=1
+    )
+    assert status == 0
     (line,) = [line for line in lines if line.startswith("Of three channels")]
     assert line.endswith("begin at random: 1 (MobilenetV1/Conv2d_0/weights)")
     saved = tf.train.load_checkpoint(str(log))
@@ -211,9 +211,46 @@ def test_lenet_sees_grey_photos_by_itself(data, tmp_path, capsys):
 
 def test_moving_averages_that_a_checkpoint_lacks_are_asked_for_in_vain(data, tmp_path, capsys):
     train(data, tmp_path / "first", capsys, max_number_of_steps=0)
-    flags = words(data, tmp_path / "second", checkpoint_path=tmp_path / "first")
-    with pytest.raises(BadInput, match="--restore_moving_averages: .* holds no moving averages"):
-        train_flowers.main([*flags, "--restore_moving_averages"])
+    for checkpoint, expected in (
+        (tmp_path / "first", "holds no moving averages"),
+        ("none", "--checkpoint_path none has no moving averages"),
+    ):
+        with pytest.raises(BadInput, match=f"--restore_moving_averages: .*{expected}"):
+            train(
+                *(data, tmp_path / "second", capsys),
+                checkpoint_path=checkpoint,
+                restore_moving_averages=True,
+            )
+
+
+def test_a_broken_checkpoint_is_named_before_the_first_step(data, tmp_path, capsys):
+    train(data, tmp_path / "first", capsys, max_number_of_steps=0)
+    weights = tmp_path / "first" / "model.ckpt-0.data-00000-of-00001"
+    weights.write_bytes(weights.read_bytes()[: weights.stat().st_size // 2])
+    with pytest.raises(BadInput, match="model.ckpt-0 is broken") as error:
+        train(
+            data, tmp_path / "second", capsys, checkpoint_path=tmp_path / "first" / "model.ckpt-0"
+        )
+    assert "\n" not in str(error.value)
+
+
+def test_a_run_remembers_what_it_began_with(data, tmp_path, capsys):
+    train(data, tmp_path / "first", capsys, max_number_of_steps=0)
+    log, checkpoint = tmp_path / "log", tmp_path / "first" / "model.ckpt-0"
+    train(data, log, capsys, checkpoint_path=checkpoint, max_number_of_steps=0)
+    _, _, lines = train(
+        *(data, log, capsys),
+        checkpoint_path=None,  # which would be fetched, were it read
+        checkpoint_exclude_scopes="Nowhere",
+        restore_moving_averages=True,
+        ignore_missing_vars=True,
+        max_number_of_steps=1,
+    )
+    assert not [line for line in lines if line.startswith("Changed: ") and "max_number" not in line]
+    flags = read_run(log).flags
+    assert flags["checkpoint_path"] == str(checkpoint)
+    assert flags["checkpoint_exclude_scopes"] == "MobilenetV1/Logits"
+    assert not flags["restore_moving_averages"] and not flags["ignore_missing_vars"]
 
 
 @pytest.mark.parametrize(

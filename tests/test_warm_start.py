@@ -1,10 +1,17 @@
+from pathlib import Path
+from types import SimpleNamespace
+
+import golden_nets
 import numpy as np
 import pytest
 
 from bad_input import BadInput
 from nets import warm_start
 from nets.checkpoint_files import checkpoint_at
+from nets.factory import NETWORKS, get_network_fn
 from slim_on_tf2 import slim, tf
+
+GOLDEN = Path(__file__).parent / "golden"
 
 
 def network(classes, width=4, scope="Net"):
@@ -174,6 +181,72 @@ def test_a_first_layer_for_grey_photos_begins_at_random(checkpoint):
     assert found.in_colour == ["Net/conv/weights"]
     assert list(found.restored) == ["Net/conv/BatchNorm/beta"]
     assert "Of three channels, for photos of one, begin at random: 1" in found.describe()[1]
+
+
+def in_other_channels(name, channels):
+    """The shapes of the golden network `name`, for images of `channels`; and its first kernels.
+
+    What sees the images is told from what comes after by the channels that it was published for.
+    """
+    published = NETWORKS[name].channels
+    shapes = {name: shape for name, shape, _ in golden_nets.read(name)["variables"]}
+    kernels = [name for name, shape in shapes.items() if len(shape) == 4]
+    (first,) = (name for name in kernels if shapes[name][2] == published)
+    height, width, _, depth = shapes[first]
+    changed = {first: [height, width, channels, depth]}
+    pointwise = first.replace("/depthwise_weights", "/pointwise_weights")
+    if pointwise != first:
+        changed[pointwise] = [1, 1, channels * depth, shapes[pointwise][3]]
+    return shapes | changed, list(changed)
+
+
+def values_of(shapes):
+    """Zeros that take no room."""
+    return {name: np.broadcast_to(np.float32(0), shape) for name, shape in shapes.items()}
+
+
+@pytest.mark.parametrize("name", [name for name in NETWORKS if (GOLDEN / f"{name}.json").is_file()])
+def test_of_each_network_the_first_layer_alone_is_of_colour(name):
+    in_colour, _ = in_other_channels(name, 3)
+    grey, first_layer = in_other_channels(name, 1)
+    variables = [
+        SimpleNamespace(op=SimpleNamespace(name=name), shape=tf.TensorShape(shape))
+        for name, shape in grey.items()
+    ]
+    found = warm_start.compare("a.ckpt", variables, values=values_of(in_colour))
+    assert found.in_colour == first_layer
+    assert len(found.restored) == len(grey) - len(first_layer)
+    assert not found.misshapen and not found.missing and not found.unused
+
+
+def test_a_separable_first_layer_for_grey_photos_begins_at_random_whole():
+    in_colour, first_layer = in_other_channels("inception_v2", 3)
+    get_network_fn("inception_v2", 5, is_training=True)(tf.zeros([1, 64, 64, 1]))
+    found = warm_start.compare(
+        "a.ckpt", slim.get_model_variables(), ["InceptionV2/Logits"], values=values_of(in_colour)
+    )
+    warm_start.check(found, "inception_v2")
+    assert found.in_colour == first_layer
+    assert [name.rpartition("/")[2] for name in first_layer] == [
+        "depthwise_weights",
+        "pointwise_weights",
+    ]
+
+
+def test_a_kernel_of_another_depth_elsewhere_is_no_first_layer():
+    slim.model_variable("Net/conv/weights", [3, 3, 1, 4])
+    slim.model_variable("Net/later/weights", [3, 3, 8, 4])
+    slim.model_variable("Net/conv/other", [3, 3, 8, 5])
+    values = values_of(
+        {
+            "Net/conv/weights": [3, 3, 3, 4],
+            "Net/later/weights": [3, 3, 24, 4],
+            "Net/conv/other": [3, 3, 24, 6],
+        }
+    )
+    found = warm_start.compare("a.ckpt", slim.get_model_variables(), values=values)
+    assert found.in_colour == ["Net/conv/weights"]
+    assert list(found.misshapen) == ["Net/later/weights", "Net/conv/other"]
 
 
 def test_values_of_another_kind_of_file_are_assigned():

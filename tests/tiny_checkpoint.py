@@ -4,10 +4,10 @@ from nets.factory import get_network_fn
 from slim_on_tf2 import tf
 
 
-def save(path, version, num_classes=7, trained=False):
+def save(path, version, num_classes=7, trained=False, channels=1):
     """Saves a LeNet, where it is `trained` with all that a run adds to its variables."""
     with tf.Graph().as_default(), tf.Session() as session:
-        logits, _ = get_network_fn("lenet", num_classes)(tf.zeros([1, 28, 28, 1]))
+        logits, _ = get_network_fn("lenet", num_classes)(tf.zeros([1, 28, 28, channels]))
         if trained:
             step = tf.train.get_or_create_global_step()
             tf.train.AdamOptimizer().minimize(tf.reduce_sum(logits), step)

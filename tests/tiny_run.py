@@ -29,9 +29,16 @@ def make_dataset(folder):
 
 
 def words(data, log, **flags):
-    """The command line that trains the tiny network on `data`, in the folder `log`."""
+    """The command line that trains the tiny network on `data`, in the folder `log`.
+
+    True gives a switch, None leaves a flag out.
+    """
     chosen = FLAGS | {"dataset_dir": data, "log_dir": log} | flags
-    return [f"--{name}={value}" for name, value in chosen.items()]
+    return [
+        f"--{name}" if value is True else f"--{name}={value}"
+        for name, value in chosen.items()
+        if value is not None
+    ]
 
 
 def train(data, log, capsys, **flags):

@@ -10,7 +10,7 @@ from bad_input import BadInput
 from datasets.batches import check_records, load_batch
 from datasets.splits import get_split
 from nets import keras_files, keras_weights, warm_start
-from nets.checkpoint_files import step_of
+from nets.checkpoint_files import check_whole, step_of
 from nets.factory import NETWORKS, get_network_fn
 from preprocessing.factory import get_preprocessing, to_pixels
 from reporting.photo_grid import photo_grid
@@ -25,6 +25,13 @@ from training.schedule import Schedule, batch_norm_decay, last_step, learning_ra
 from training.step import next_batch, training_step, variables_to_train
 
 PACKAGES = ("tensorflow", "tf_slim", "tf_keras", "numpy")
+# The flags that only the first start of a run reads.
+WARM_START = (
+    "checkpoint_path",
+    "checkpoint_exclude_scopes",
+    "restore_moving_averages",
+    "ignore_missing_vars",
+)
 CHECKPOINTS_KEPT = 5
 SECONDS_BETWEEN_CHECKPOINTS = 600
 PHOTOS_SHOWN = 25
@@ -135,10 +142,10 @@ def _find_start(log_dir, run):
     if newest:
         old = read_run(log_dir)
         refuse_other_run(old, run, log_dir)
+        # What the run began from stays on record; it is not read again.
+        run.flags.update({name: old.flags.get(name) for name in WARM_START})
         for change in changed_flags(old, run):
             _say(f"Changed: {change}")
-        # What the run began from stays on record; it is not read again.
-        run.flags["checkpoint_path"] = old.flags.get("checkpoint_path")
     write_run(log_dir, run)
     return newest, step_of(newest) if newest else 0
 
@@ -189,7 +196,7 @@ def _training_step(flags, run, photos, batch):
 def _first_weights(flags, newest):
     """A function of a session that restores the first weights, or None where none are wanted."""
     if newest:
-        _say(f"Going on from {newest}; --checkpoint_path is not read")
+        _say(f"Going on from {newest}; --checkpoint_path and what goes with it is not read")
         return None
     if flags.checkpoint_path is None:
         _say("First weights: random")
@@ -198,11 +205,7 @@ def _first_weights(flags, newest):
     variables = slim.get_model_variables()
     heads = NETWORKS[flags.model_name].head_scopes  # not each of them at each size
     warm_start.check_scopes([scope for scope in excluded if scope not in heads], variables)
-    values = (
-        keras_weights.read(flags.checkpoint_path, flags.model_name)
-        if keras_files.is_keras_file(flags.checkpoint_path)
-        else None
-    )
+    values = _keras_values(flags)
     found = warm_start.compare(
         flags.checkpoint_path, variables, excluded, flags.restore_moving_averages, values
     )
@@ -213,6 +216,14 @@ def _first_weights(flags, newest):
         _say(line)
     restore = warm_start.restore_fn(found)
     return lambda scaffold, session: restore(session)
+
+
+def _keras_values(flags):
+    """slim's name -> array of a Keras file; None where --checkpoint_path is TensorFlow's, whole."""
+    if keras_files.is_keras_file(flags.checkpoint_path):
+        return keras_weights.read(flags.checkpoint_path, flags.model_name)
+    check_whole(flags.checkpoint_path)
+    return None
 
 
 def _run_session(flags, run, schedule, step, first_step, init_fn, best, evaluator):

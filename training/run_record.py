@@ -86,7 +86,8 @@ def _check(run, path):
 
 def changed_flags(old, new):
     """What a run goes on with in another way than before, in words; without paths."""
-    names = [name for name in new.flags if not name.endswith(("_dir", "_path", "_scopes"))]
+    places = ("_dir", "_path", "_scopes", "_mirror")
+    names = [name for name in new.flags if not name.endswith(places)]
     return [
         f"{name} {old.flags.get(name)} before, {new.flags[name]} now"
         for name in names
