@@ -24,8 +24,9 @@ def unpack(path, folder, max_bytes):
                 tar.extraction_filter = tarfile.data_filter
             tar.extractall(folder, members=_checked_members(path, tar, max_bytes))
     except (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, gzip.BadGzipFile) as error:
+        reason = str(error).partition("\n")[0].rstrip(":")  # tarfile adds a line a format
         raise BadInput(
-            f"{path}: cannot be unpacked ({error}); remove it and fetch it anew"
+            f"{path}: cannot be unpacked ({reason}); remove it and fetch it anew"
         ) from error
 
 

@@ -107,14 +107,12 @@ def check_flags(flags):
 
 
 def fetch(flags):
-    """Fetches what is not here yet: the first weights, and the flowers where no photos are."""
-    if not saved_by_run(flags.log_dir):
-        flags.checkpoint_path = checkpoint_path.find(
-            flags.checkpoint_path,
-            flags.model_name,
-            flags.checkpoints_dir,
-            flags.checkpoints_mirror,
-        )
+    """Fetches what a new run lacks: the first weights, and the flowers where no photos are."""
+    if saved_by_run(flags.log_dir):
+        return
+    flags.checkpoint_path = checkpoint_path.find(
+        flags.checkpoint_path, flags.model_name, flags.checkpoints_dir, flags.checkpoints_mirror
+    )
     if not any(Path(flags.dataset_dir).glob("[!.]*")):
         from datasets.flowers import download_and_convert
 

@@ -1,5 +1,6 @@
 """Checkpoint files: which one a path or a folder means, and whether it can be read."""
 
+import os
 import re
 import tarfile
 from pathlib import Path
@@ -8,6 +9,9 @@ from bad_input import BadInput
 
 # Of the archives that are unpacked to find the checkpoint in them.
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+
+_V1_END = bytes.fromhex("57fb808b247547db")  # of a table of TensorFlow, in tsl/lib/io/format.h
+_KERAS_BEGINNINGS = (b"\x89HDF\r\n\x1a\n", b"PK\x03\x04")  # HDF5, and the zip of a .keras file
 
 
 def refuse_pattern(path):
@@ -46,7 +50,22 @@ def checkpoint_at(path):
             f"{path} is an archive; unpack it (tar -xf {path} -C {path.parent}) and give the "
             ".ckpt in it"
         )
+    _check_format(path)
     return str(path)
+
+
+def _check_format(path):
+    """Raises BadInput for a file that is neither of the V1 format, to its end, nor Keras's."""
+    with path.open("rb") as file:
+        first = file.read(8)
+        file.seek(0, os.SEEK_END)
+        file.seek(max(0, file.tell() - len(_V1_END)))
+        last = file.read()
+    if last != _V1_END and not first.startswith(_KERAS_BEGINNINGS):
+        raise BadInput(
+            f"{path} is no checkpoint, or a part of one: expected a file of TensorFlow's V1 format,"
+            " the prefix of a V2 checkpoint's files, or a file of Keras; fetch or save it anew"
+        )
 
 
 def checkpoint_in(folder, archive=None, cure="give a .ckpt file or its prefix"):

@@ -18,7 +18,7 @@ from pathlib import Path
 from bad_input import BadInput
 from nets.checkpoint_files import ARCHIVE_SUFFIXES, checkpoint_at
 from nets.checkpoints import CHECKPOINTS
-from nets.factory import find_network
+from nets.factory import NETWORKS, find_network
 
 NONE, IMAGENET = "none", "imagenet"
 KERAS_SUFFIXES = (".h5", ".hdf5", ".keras")
@@ -105,12 +105,13 @@ def published(model_name):
 
 def unknown_name(name):
     """The `BadInput` for a name that `CHECKPOINTS` lacks; it names those that are spelled alike."""
-    close = difflib.get_close_matches(name, [*CHECKPOINTS, IMAGENET, NONE], cutoff=0.5)
-    hint = (
-        f"did you mean {' or '.join(close)}?"
-        if close
-        else "python -m nets.checkpoints lists what was published"
-    )
+    close = difflib.get_close_matches(name, [*CHECKPOINTS, *NETWORKS, IMAGENET, NONE], cutoff=0.6)
+    if name in NETWORKS:
+        hint = f"that is a network; its own is {IMAGENET}, with --model_name {name}"
+    elif close:
+        hint = f"did you mean {' or '.join(close)}?"
+    else:
+        hint = "python -m nets.checkpoints lists what was published"
     return BadInput(f"there is no checkpoint {name}, published or in a file; {hint}")
 
 

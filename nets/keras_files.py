@@ -16,10 +16,10 @@ from pathlib import Path
 import h5py
 
 from bad_input import BadInput
+from nets.checkpoint_path import KERAS_SUFFIXES
 from nets.factory import find_network
 from nets.keras_layers import find_application, identify
 
-SUFFIXES = (".keras", ".h5", ".hdf5")
 _NOT_WEIGHTS = ("optimizer", "metrics", "loss")  # how the groups beside a model's layers begin
 _UNREADABLE = (ValueError, KeyError, TypeError, OSError, RuntimeError, zipfile.BadZipFile)
 
@@ -46,7 +46,7 @@ def eager_keras():
 def is_keras_file(path):
     """Whether the file `path` is Keras's, by its suffix (.keras, .h5, .hdf5) or its content."""
     path = Path(path)
-    return path.suffix in SUFFIXES or (
+    return path.suffix in KERAS_SUFFIXES or (
         path.is_file() and (h5py.is_hdf5(path) or zipfile.is_zipfile(path))
     )
 
@@ -64,7 +64,21 @@ def _suffix_by_content(path):
 
 
 def load(keras, path, model_name):
-    """The Keras model of a file."""
+    """The Keras model that a file holds, or that its weights are of.
+
+    Args:
+      keras: the package, as `eager_keras` yields it.
+      path: the `Path` of a `.keras`, `.weights.h5` or `.h5` file, whatever it is called.
+      model_name: the slim network whose weights are wanted.
+
+    Returns:
+      Of a `.keras` file the model in it, which need not be `model_name`; of HDF5 the counterpart of
+      `model_name`, with the classes that the file has, or without a head.
+
+    Raises:
+      BadInput: there is no such file; it is broken or none of Keras's; or the weights in an HDF5
+        file are not those of `model_name`.
+    """
     if not path.is_file():
         raise BadInput(f"there is no file {path}; give a .keras, .weights.h5 or .h5 file")
     try:
@@ -109,12 +123,12 @@ def _num_classes(path, model_name):
         file.visititems(add)
     found = identify(len(sizes), sum(sizes))
     if model_name not in found:
-        raise is_another(path, model_name, found, len(sizes), sum(sizes))
+        raise wrong_network(path, model_name, found, len(sizes), sum(sizes))
     return found[model_name]
 
 
-def is_another(source, model_name, found, num_arrays, num_parameters):
-    """The error for a source that is not of the network `model_name`, but of those `found`."""
+def wrong_network(source, model_name, found, num_arrays, num_parameters):
+    """The BadInput for a source that is not of the network `model_name`, but of those `found`."""
     if found:
         return BadInput(
             f"{source} is not of {model_name}: by its weights it is of {' or '.join(found)}; "
@@ -128,7 +142,19 @@ def is_another(source, model_name, found, num_arrays, num_parameters):
 
 
 def build(keras, model_name, num_classes, image_size=None, channels=3, activation="softmax"):
-    """A model of keras.applications with random weights; without a head for no classes."""
+    """A model of keras.applications with random weights.
+
+    Args:
+      keras: the package, as `eager_keras` yields it.
+      model_name: the slim network whose counterpart is wanted.
+      num_classes: None leaves the head out.
+      image_size: the side of the images, in pixels; by default as published.
+      channels: those of the images.
+      activation: what the head ends with; None for logits.
+
+    Raises:
+      BadInput: keras.applications has no such network.
+    """
     application = find_application(model_name)
     size = image_size or find_network(model_name).image_size
     head = {"classes": num_classes, "classifier_activation": activation} if num_classes else {}

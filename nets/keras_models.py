@@ -11,6 +11,7 @@ tells of; what it gives is compared with the slim network before it is written.
 
 import json
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,42 +25,8 @@ from nets.keras_files import build, eager_keras
 from nets.keras_layers import APPLICATIONS, find_application
 from nets.keras_weights import layers_by_name, shift, turn_colours
 
-_MOST_APART = 1e-3  # the largest difference of two probabilities that rounding explains
-
-
-def _as_keras(application, values, layer, epsilon):
-    """The arrays of a Keras `layer`, whose batch norm adds `epsilon`, of slim's `values`."""
-    first, *others = (values[name] for name in layer.variables)
-    if layer.window:
-        first = first.reshape(-1, first.shape[-1])
-    if layer.folded_bias:
-        others = [np.zeros(first.shape[-1], np.float32)]
-    if epsilon is not None:
-        others[-1] = shift(others[-1], application.epsilon - epsilon)
-    return [first, *others]
-
-
-def _padded_like_slim(keras, application, model):
-    """`model` with the layers replaced that pad or average otherwise than slim's."""
-
-    def like_slim(layer):
-        config = layer.get_config()
-        if layer.name.startswith(application.zero_padding):
-            return keras.layers.Identity(name=layer.name)
-        if layer.name.startswith(application.same_padding) and "padding" in config:
-            config["padding"] = "same"
-        if layer.name == "avg_pool" and application.last_window:
-            window = min(application.last_window, layer.input.shape[1])
-            pools = [
-                keras.layers.AveragePooling2D(window, strides=2),
-                keras.layers.GlobalAveragePooling2D(),
-            ]
-            return keras.Sequential(pools, name=layer.name)
-        return type(layer).from_config(config)
-
-    if not (application.zero_padding or application.last_window):
-        return model
-    return keras.models.clone_model(model, clone_function=like_slim)
+_MOST_APART = 1e-4  # the largest difference, of the largest figure, that rounding explains
+_LEAST = 1e-30  # the least probability whose logarithm is compared; float32 ends at 1e-38
 
 
 def to_keras(model_name, values, image_size=None, classifier_activation="softmax"):
@@ -82,7 +49,8 @@ def to_keras(model_name, values, image_size=None, classifier_activation="softmax
       call and save it in `eager_keras()`.
 
     Raises:
-      BadInput: a value is missing or of another shape, or the network takes no such images.
+      BadInput: there is no such network in keras.applications, it takes no such images, or a value
+        is missing or of another shape.
     """
     application = find_application(model_name)
     layers = list(application.layers())
@@ -96,7 +64,7 @@ def to_keras(model_name, values, image_size=None, classifier_activation="softmax
     num_classes = values[layers[-1].variables[0]].shape[-1]
     with eager_keras() as keras:
         model = build(keras, model_name, num_classes, size, channels, classifier_activation)
-        model = _padded_like_slim(keras, application, model)
+        model = padded_like_slim(model_name, model)
         by_name = layers_by_name(model)
         for layer in layers:
             _set_weights(application, values, layer, by_name[layer.name])
@@ -124,6 +92,40 @@ def _check_image_size(application, size):
         )
 
 
+def padded_like_slim(model_name, model):
+    """A network of keras.applications that pads and averages as slim does.
+
+    Args:
+      model_name: a key of `keras_layers.APPLICATIONS`.
+      model: the Keras model of it.
+
+    Returns:
+      A copy of `model` with the same weights; `model` itself, where the two sides pad alike.
+    """
+    application = find_application(model_name)
+    if not (application.zero_padding or application.last_window):
+        return model
+    with eager_keras() as keras:
+        like_slim = partial(_layer_like_slim, keras, application)
+        copy = keras.models.clone_model(model, clone_function=like_slim)
+        copy.set_weights(model.get_weights())
+    return copy
+
+
+def _layer_like_slim(keras, application, layer):
+    """A new layer in the place of `layer`, of the same name."""
+    config = layer.get_config()
+    if layer.name.startswith(application.zero_padding):
+        return keras.layers.Identity(name=layer.name)
+    if layer.name.startswith(application.same_padding) and "padding" in config:  # no batch norm
+        config["padding"] = "same"
+    if layer.name == "avg_pool" and application.last_window:
+        window = min(application.last_window, layer.input.shape[1])
+        pooling = keras.layers.AveragePooling2D(window, strides=2)
+        return keras.Sequential([pooling, keras.layers.GlobalAveragePooling2D()], name=layer.name)
+    return type(layer).from_config(config)
+
+
 def _set_weights(application, values, layer, keras_layer):
     """Sets the weights of `keras_layer` to slim's `values`."""
     arrays = _as_keras(application, values, layer, getattr(keras_layer, "epsilon", None))
@@ -136,6 +138,18 @@ def _set_weights(application, values, layer, keras_layer):
     keras_layer.set_weights(arrays)
 
 
+def _as_keras(application, values, layer, epsilon):
+    """The arrays of a Keras `layer`, whose batch norm adds `epsilon`, of slim's `values`."""
+    first, *others = (values[name] for name in layer.variables)
+    if layer.window:
+        first = first.reshape(-1, first.shape[-1])
+    if layer.folded_bias:
+        others = [np.zeros(first.shape[-1], np.float32)]
+    if epsilon is not None:
+        others[-1] = shift(others[-1], application.epsilon - epsilon)
+    return [first, *others]
+
+
 def save(model_name, values, output, image_size=None):
     """Writes the Keras model of `to_keras`, after it was loaded and compared with slim's network.
 
@@ -146,15 +160,16 @@ def save(model_name, values, output, image_size=None):
       image_size: see `to_keras`.
 
     Returns:
-      The largest difference of two probabilities on a few random images.
+      The largest difference of the logarithms of two probabilities on a few random images, as a
+      share of the largest of them.
 
     Raises:
       BadInput: as `to_keras`; the file cannot be written; or the two networks differ.
     """
     model = to_keras(model_name, values, image_size)
     images = _random_images(model_name, model.input_shape)
-    expected = _slim_probabilities(model_name, values, images, model.output_shape[-1])
-    if find_application(model_name).is_bgr:
+    expected = _log(_slim_probabilities(model_name, values, images, model.output_shape[-1]))
+    if is_bgr(model_name):
         images = images[..., ::-1]
     with (
         written_aside(output) as aside,
@@ -164,14 +179,24 @@ def save(model_name, values, output, image_size=None):
         written = Path(folder, "model.keras")
         model.save(written)
         loaded = keras.models.load_model(written, compile=False)
-        difference = float(np.abs(np.asarray(loaded(images, training=False)) - expected).max())
+        apart = np.abs(_log(np.asarray(loaded(images, training=False))) - expected)
+        difference = float(apart.max() / np.abs(expected).max())
         if not difference <= _MOST_APART:  # NaN is no better
             raise BadInput(
-                f"{output} was not written: its probabilities differ by {difference} from those of "
-                f"{model_name}; do all numbers of the checkpoint lie within bounds (no NaN)?"
+                f"{output} was not written: its log probabilities differ from {model_name}'s by "
+                f"{difference:.0e} of the largest; is each number of the checkpoint finite?"
             )
         written.replace(aside)
     return difference
+
+
+def is_bgr(model_name):
+    """Whether the Keras model takes the colours as blue, green, red."""
+    return find_application(model_name).is_bgr
+
+
+def _log(probabilities):
+    return np.log(np.maximum(probabilities, _LEAST))
 
 
 def _random_images(model_name, input_shape):
@@ -211,13 +236,17 @@ def _read_checkpoint(checkpoint, model_name):
 
 
 def parse_flags(argv=None):
-    """Returns the flags, each checked, all but --image_size given."""
+    """The flags, each checked.
+
+    Raises:
+      BadInput: one but --image_size is missing, or --output ends otherwise than in `.keras`.
+    """
     parser = Parser("Writes a trained slim network as a Keras model.")
     flag = parser.flag
     flag("model_name", "NAME", one_of(tuple(APPLICATIONS)), None, "the network of the checkpoint")
     flag("checkpoint_path", "PATH", path, None, "TensorFlow checkpoint: file, prefix or folder")
     flag("output", "FILE", path, None, "the Keras model to write; its name ends in .keras")
-    flag("image_size", "PX", whole_number(1), None, "side of the images (default: as published)")
+    flag("image_size", "PX", whole_number(1), None, "side of its images (default as published)")
     flags = parser.parse_args(argv)
     if None in (flags.model_name, flags.checkpoint_path, flags.output):
         raise BadInput(
@@ -235,7 +264,16 @@ def main(argv=None):
     checkpoint = checkpoint_at(flags.checkpoint_path)
     values = _read_checkpoint(checkpoint, flags.model_name)
     difference = save(flags.model_name, values, flags.output, flags.image_size)
-    print(f"Wrote {flags.output}: at most {difference:.1e} from {flags.model_name}'s probabilities")
+    print(
+        f"Wrote {flags.output}: its log probabilities differ from {flags.model_name}'s by at most "
+        f"{difference:.0e} of the largest"
+    )
+    size = flags.image_size or find_network(flags.model_name).image_size
+    colours = "BGR less ImageNet's mean" if is_bgr(flags.model_name) else "RGB in [-1, 1]"
+    print(
+        f"It takes float images of {size} px, as preprocessed in training (published: {colours}), "
+        "and gives a probability for each class, in the order of labels.txt"
+    )
     result = {
         "output": flags.output,
         "model_name": flags.model_name,

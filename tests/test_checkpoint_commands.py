@@ -116,7 +116,7 @@ def test_inspect_says_that_a_checkpoint_is_damaged(tmp_path, version):
     checkpoint = save(tmp_path / "model.ckpt", getattr(tf.train.SaverDef, version))
     file = Path(checkpoint if version == "V1" else f"{checkpoint}.data-00000-of-00001")
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    with pytest.raises(BadInput, match="model.ckpt is broken"):
+    with pytest.raises(BadInput, match="model.ckpt is (broken|no checkpoint, or a part)"):
         main(["--inspect", checkpoint])
 
 

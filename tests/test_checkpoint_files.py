@@ -137,3 +137,24 @@ def test_what_is_no_checkpoint_is_said_to_be_none(tmp_path):
 def test_a_path_that_is_a_pattern_is_refused(tmp_path, name):
     with pytest.raises(BadInput, match="rename the folder"):
         checkpoint_at(tmp_path / name / "model.ckpt-1")
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>not found</html>", b"x" * 10_000])
+def test_a_file_of_another_kind_is_known_before_tensorflow_reads_it(tmp_path, content):
+    file = tmp_path / "model.ckpt"
+    file.write_bytes(content)
+    with pytest.raises(BadInput, match="model.ckpt is no checkpoint, or a part of one: expected"):
+        checkpoint_at(file)
+
+
+def test_a_file_of_the_v1_format_is_taken(tmp_path):
+    tf.get_variable("a", [3])
+    saver = tf.train.Saver(write_version=tf.train.SaverDef.V1)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        path = saver.save(session, str(tmp_path / "model.ckpt"))
+    assert checkpoint_at(path) == path
+    whole = (tmp_path / "model.ckpt").read_bytes()
+    (tmp_path / "model.ckpt").write_bytes(whole[:-1])
+    with pytest.raises(BadInput, match="model.ckpt is no checkpoint, or a part of one"):
+        checkpoint_at(path)

@@ -39,7 +39,7 @@ def test_a_checkpoint_of_another_size_is_taken_and_of_another_network_is_not():
     [
         ("vgg_16_2016_08_29", "vgg_16", "did you mean vgg_16_2016_08_28 or"),
         ("imagnet", "vgg_16", "did you mean imagenet"),
-        ("inception_v3", "inception_v3", "did you mean inception_v3_2016_08_28"),
+        ("inception_v3", "inception_v3", "that is a network; its own is imagenet"),
         ("zzz", "vgg_16", "there is no checkpoint zzz, .*python -m nets.checkpoints lists"),
         ("runs/vgg_16", "vgg_16", "there is no checkpoint runs/vgg_16: no such file"),
         ("weights.h5", "vgg_16", "there is no file weights.h5"),
@@ -60,14 +60,15 @@ def test_a_path_is_what_it_was(run_dir):
     assert find(str(run_dir / "model.ckpt-6"), "vgg_16") == str(run_dir / "model.ckpt-6")
 
 
-def test_a_file_in_the_working_directory_needs_no_slash(here, monkeypatch):
-    monkeypatch.chdir(here / NAME)
+def test_a_file_in_the_working_directory_needs_no_slash(tmp_path, monkeypatch):
+    (tmp_path / "vgg_16.ckpt").write_bytes(bytes.fromhex("57fb808b247547db"))  # as V1 files end
+    monkeypatch.chdir(tmp_path)
     assert find("vgg_16.ckpt", "vgg_16") == "vgg_16.ckpt"
 
 
 @pytest.mark.parametrize("name", ["w.weights.h5", "w.hdf5", "w.keras", "weights"])
 def test_a_file_of_keras_is_left_to_who_reads_it(tmp_path, name):
-    (tmp_path / name).touch()
+    (tmp_path / name).write_bytes(b"\x89HDF\r\n\x1a\n")
     assert find(str(tmp_path / name), "vgg_16") == str(tmp_path / name)
 
 
@@ -76,3 +77,8 @@ def test_an_archive_is_unpacked_when_it_is_looked_for(tmp_path):
     given = check(str(tmp_path / "net.tar.gz"), "vgg_16")
     assert "net" not in names_in(tmp_path)
     assert find(given, "vgg_16") == str(tmp_path / "net" / "vgg_16.ckpt")
+
+
+def test_the_name_of_a_network_is_answered_with_its_own_checkpoint():
+    with pytest.raises(BadInput, match="is imagenet, with --model_name mobilenet_v2_035"):
+        check("mobilenet_v2_035")
