@@ -153,7 +153,7 @@ def _line(figures, first):
     return (
         f"{figures['network']:36}{figures['image_size']:4}{figures['parameters']:13,}"
         f"{difference('golden'):>8}{difference('keras'):>8}{figures['build']:8.1f}"
-        f"{low:8.2f} /{median:6.2f} /{high:6.2f}{median / np.median(first['step']):7.2f}"
+        f"{low:12.2f} /{median:6.2f} /{high:6.2f}{median / np.median(first['step']):8.2f}"
         f"{figures['memory'] / 1e9:8.1f}"
     )
 
@@ -178,7 +178,7 @@ def main(argv=None):
         find_network(name)
     print(
         f"{'network':36}{'px':>4}{'parameters':>13}{'golden':>8}{'keras':>8}{'build s':>8}"
-        f"{'step s: min / median / max':>27}{'ratio':>5}{'GB':>8}"
+        f"{'step s: min / median / max':>28}{'ratio':>8}{'GB':>8}"
     )
     first, status = None, 0
     for name in names:

@@ -19,11 +19,6 @@ from slim_on_tf2 import slim, tf
 CLASSES = 5  # as in the golden files
 SMALL = "mobilenet_v1_025"
 
-ignore_warnings_of_keras = pytest.mark.filterwarnings(
-    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning",
-    "ignore:You are saving your model as an HDF5 file:UserWarning",
-)
-
 
 def large(cases):
     """Cases, tuples of a test's parameters, for `make test-nets` alone."""

@@ -38,59 +38,11 @@ def test_normalizes_each_place_by_its_neighbours_in_depth():
     np.testing.assert_allclose(result, np.maximum(convolved, 0), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_shapes_of_an_odd_size_and_an_unknown_batch(channels):
-    logits, end_points = cifarnet(tf.placeholder(tf.float32, [None, 33, 50, channels]), 7)
-    assert {name: end_point.shape.as_list() for name, end_point in end_points.items()} == {
-        "conv1": [None, 33, 50, 64],
-        "pool1": [None, 16, 25, 64],
-        "conv2": [None, 16, 25, 64],
-        "pool2": [None, 8, 12, 64],
-        "Flatten": [None, 8 * 12 * 64],
-        "fc3": [None, 384],
-        "fc4": [None, 192],
-        "Logits": [None, 7],
-        "Predictions": [None, 7],
-    }
-    assert end_points["Logits"] is logits
-    assert slim.get_model_variables("CifarNet/conv1/weights")[0].shape == [5, 5, channels, 64]
-
-
-def test_the_smallest_image_is_4_pixels():
-    logits, _ = cifarnet(tf.zeros([2, 4, 4, 3]), 7)
-    assert logits.shape.as_list() == [2, 7]
-    with pytest.raises(ValueError, match="Negative dimension"):
-        cifarnet(tf.zeros([2, 3, 3, 3]), 7, scope="Smaller")
-
-
 def test_the_body_alone_takes_images_of_any_size():
     with pytest.raises(ValueError, match="last dimension"):
         cifarnet(tf.placeholder(tf.float32, [2, None, None, 3]), 7)
     net, _ = cifarnet_base(tf.placeholder(tf.float32, [None, None, None, 3]))
     assert net.shape.as_list() == [None, None, None, 64]
-
-
-def test_reused_it_gives_the_same_without_new_variables():
-    images = tf.constant(golden_fill.images(32))
-    with slim.arg_scope(cifarnet_arg_scope()):
-        first, _ = cifarnet(images, is_training=False)
-        variables = slim.get_model_variables()
-        second, _ = cifarnet(images, is_training=False, reuse=True)
-    assert slim.get_model_variables() == variables
-    with tf.Session() as session:
-        golden_nets.fill(session)
-        np.testing.assert_array_equal(*session.run([first, second]))
-
-
-def test_decays_the_two_hidden_layers_alone():
-    with slim.arg_scope(cifarnet_arg_scope(weight_decay=0.5)):
-        cifarnet(tf.zeros([1, 32, 32, 3]))
-    losses = tf.losses.get_regularization_losses()
-    weights = [slim.get_model_variables(f"CifarNet/{fc}/weights")[0] for fc in ("fc3", "fc4")]
-    with tf.Session() as session:
-        session.run(tf.global_variables_initializer())
-        expected = [0.5 * np.square(value).sum() / 2 for value in session.run(weights)]
-        np.testing.assert_allclose(session.run(losses), expected, rtol=1e-3)
 
 
 def test_training_mode_drops_features_and_evaluation_does_not():

@@ -106,28 +106,6 @@ def test_the_rows_are_the_published_facts():
         assert (row.checkpoint, row.image_size) == (checkpoint, image_size)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=pytest.mark.large) if n in SLOW else n for n in NETWORKS],
-)
-def test_builds_at_its_smallest_size(name):
-    row = NETWORKS[name]
-    network_fn = get_network_fn(name, CLASSES, is_training=True)
-    side = row.smallest_image_size
-    channels = {1: 3, 3: 1}[row.channels]  # the others: those of the golden figures are published
-    logits, end_points = network_fn(tf.placeholder(tf.float32, [None, side, side, channels]))
-
-    assert network_fn.default_image_size == row.image_size
-    assert end_points["Logits"] is logits
-    has_auxiliary_head = any("aux" in scope.lower() for scope in row.head_scopes)
-    heads = {"Logits", "Predictions"} | ({"AuxLogits"} if has_auxiliary_head else set())
-    assert heads == {"Logits", "Predictions", "AuxLogits"} & set(end_points)
-    for head in heads:
-        assert end_points[head].shape.as_list() == [None, CLASSES]
-    check_head_scopes(row, {v.op.name: v.shape.as_list() for v in slim.get_model_variables()})
-    assert not tf.losses.get_regularization_losses()
-
-
 def test_the_head_scopes_of_inception_resnet_v2():
     golden = golden_nets.read("inception_resnet_v2")  # no layer but the heads is 5 deep
     shapes = {
@@ -166,49 +144,12 @@ def test_logits_of_a_large_image_are_the_average_over_space():
     np.testing.assert_allclose(predictions, softmax, rtol=1e-4)
 
 
-def test_reuse_makes_no_new_variables_even_where_the_network_has_no_such_argument():
-    images = tf.constant(golden_fill.images(224))
-    network_fn = get_network_fn("alexnet_v2", 5, weight_decay=0.01)
-    first, _ = network_fn(images)
-    before = slim.get_model_variables(), len(tf.losses.get_regularization_losses())
-    second, _ = network_fn(images, reuse=True)
-    assert before == (slim.get_model_variables(), len(tf.losses.get_regularization_losses()))
-    with tf.Session() as session:
-        session.run(tf.global_variables_initializer())
-        np.testing.assert_array_equal(*session.run([first, second]))
-
-
 def test_evaluation_leaves_the_auxiliary_head_out(monkeypatch):
     module = module_of(NETWORKS["inception_resnet_v2"])
     for block in ("block35", "block17", "block8"):  # a shallow network is built sooner
         monkeypatch.setattr(module, block, lambda net, **options: net)
     _, end_points = get_network_fn("inception_resnet_v2", 5)(tf.zeros([1, 75, 75, 3]))
     assert "AuxLogits" not in end_points
-
-
-@pytest.mark.parametrize(
-    "name", ["mobilenet_v1_025", "mobilenet_v3_small", "inception_v2", "resnet_v2_50"]
-)
-def test_batch_norm_decay_reaches_every_batch_norm(name):
-    """After two updates with one batch the second step of an average is `decay` of the first."""
-    images = tf.constant(golden_fill.images(64, batch=4))
-    get_network_fn(name, 5, is_training=True, batch_norm_decay=0.25)(images)
-    averages = slim.get_variables_by_suffix("moving_mean")
-    averages += slim.get_variables_by_suffix("moving_variance")
-    updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
-    assert len(updates) == len(averages)
-
-    with tf.Session() as session:
-        golden_nets.fill(session)
-        values = [session.run(averages)]
-        for _ in range(2):
-            session.run(updates)
-            values.append(session.run(averages))
-    for variable, start, once, twice in zip(averages, *values):
-        assert np.abs(once - start).max() > 1e-3, variable.op.name
-        np.testing.assert_allclose(
-            twice - once, 0.25 * (once - start), rtol=1e-2, atol=1e-5, err_msg=variable.op.name
-        )
 
 
 def test_a_moving_mean_by_hand():
@@ -228,28 +169,6 @@ def test_a_moving_mean_by_hand():
     windows = [padded[:, y : y + 3, x : x + 3] for y in range(0, 9, 2) for x in range(0, 9, 2)]
     batch_mean = np.tensordot(np.stack(windows), kernel, 3).mean((0, 1))
     np.testing.assert_allclose(after, 0.7 * before + 0.3 * batch_mean, rtol=1e-4, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("name", "end_point"),
-    [
-        ("mobilenet_v1_025", "AvgPool_1a"),
-        ("mobilenet_v3_small", "global_pool"),
-        ("inception_v2", "Mixed_5c"),
-        ("resnet_v2_50", "Logits"),
-    ],
-)
-def test_frozen_batch_norm_trains_as_it_evaluates(name, end_point):
-    images = tf.constant(golden_fill.images(64))
-    _, trained = get_network_fn(name, 5, is_training=True, freeze_batch_norm=True)(images)
-    assert not tf.get_collection(tf.GraphKeys.UPDATE_OPS)
-    _, evaluated = get_network_fn(name, 5)(images, reuse=True)
-    ends = [[end_points[end_point], end_points["Logits"]] for end_points in (trained, evaluated)]
-    with tf.Session() as session:
-        golden_nets.fill(session)
-        (frozen, with_dropout), (expected, without_dropout) = session.run(ends)
-    np.testing.assert_array_equal(frozen, expected)
-    assert np.any(with_dropout != without_dropout) == NETWORKS[name].has_dropout
 
 
 @pytest.mark.parametrize(("name", "layers"), [("vgg_a", 11), ("alexnet_v2", 8)])

@@ -1,5 +1,3 @@
-from types import SimpleNamespace
-
 import golden_fill
 import golden_nets
 import numpy as np
@@ -16,91 +14,26 @@ from slim_on_tf2 import slim, tf
 GOLDEN = golden_nets.read("inception_resnet_v2")
 
 
-def numbers(variables):
-    return sum(np.prod(variable.shape.as_list(), dtype=int) for variable in variables)
-
-
-@pytest.fixture(scope="module")
-def published():
-    """The network in evaluation with golden weights, and again for images of any size."""
-    with tf.Graph().as_default() as graph:
-        images = tf.placeholder(tf.float32, [None, 299, 299, 3])
-        anything = tf.placeholder(tf.float32, [None, None, None, 3])
-        with slim.arg_scope(inception_resnet_v2_arg_scope()):
-            outputs = inception_resnet_v2(images, 5, is_training=False)
-            variables = slim.get_model_variables()
-            again = inception_resnet_v2(anything, 5, is_training=False, reuse=True)
-    with tf.Session(graph=graph) as session:
+def test_equals_the_published_network():
+    images = tf.constant(golden_fill.images(299))
+    with slim.arg_scope(inception_resnet_v2_arg_scope()):
+        outputs = inception_resnet_v2(images, 5, is_training=False)
+    golden_nets.check_variables(GOLDEN)
+    with tf.Session() as session:
         golden_nets.fill(session)
-        yield SimpleNamespace(**locals())
+        golden_nets.check_outputs(GOLDEN, *session.run(outputs))
 
 
-def test_equals_the_published_network(published):
-    with published.graph.as_default():
-        golden_nets.check_variables(GOLDEN)
-    images = golden_fill.images(299)
-    outputs = published.session.run(published.outputs, {published.images: images})
-    golden_nets.check_outputs(GOLDEN, *outputs)
-
-
-def test_reused_for_images_of_any_size(published):
-    logits, end_points = published.again
-    with published.graph.as_default():
-        assert slim.get_model_variables() == published.variables
-    assert logits.shape.as_list() == [None, 5]
-    assert "AuxLogits" not in end_points  # its weights would have no shape
-
-    images = golden_fill.images(299, batch=1)
-    same = published.session.run(logits, {published.anything: images})
-    np.testing.assert_allclose(same, [GOLDEN["logits"][0]], rtol=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("height", "width", "grids"),
-    [(75, 75, [(7, 7), (3, 3), (1, 1)]), (97, 160, [(9, 17), (4, 8), (1, 3)])],
-)
-def test_grids_of_odd_sizes(published, height, width, grids):
-    """The grids are those of the 3x3 windows of stride 2 along the network, counted by hand."""
-    logits, end_points = published.again
-    images = np.zeros([3, height, width, 3], np.float32)
-    names = ["Mixed_5b", "Mixed_6a", "Conv2d_7b_1x1"]
-    values, result = published.session.run(
-        [[end_points[name] for name in names], logits], {published.anything: images}
-    )
-    assert [value.shape[1:3] for value in values] == grids
-    assert result.shape == (3, 5)
-
-
-@pytest.fixture(scope="module")
-def in_training():
-    """The graph of the network as it was trained: 1,001 classes at 299 px."""
-    with tf.Graph().as_default() as graph:
-        images = tf.placeholder(tf.float32, [None, 299, 299, 3])
-        with slim.arg_scope(inception_resnet_v2_arg_scope(weight_decay=0.00004)):
-            _, end_points = inception_resnet_v2(images, is_training=True)
-    return SimpleNamespace(graph=graph, end_points=end_points)
-
-
-def test_has_the_published_number_of_parameters(in_training):
-    with in_training.graph.as_default():
-        variables = slim.get_model_variables()
-    without_aux = [v for v in variables if "/AuxLogits/" not in v.op.name]
-    assert (len(variables), numbers(variables)) == (908, 59_244_594)
-    assert (len(without_aux), numbers(without_aux)) == (898, 55_875_273)
-
-
-def test_decays_weights_and_biases_in_training(in_training):
-    leaves = [name.rsplit("/", 1)[1] for name, _, _ in GOLDEN["variables"]]
-    with in_training.graph.as_default():
-        decayed = len(tf.losses.get_regularization_losses())
-        updates = len(tf.get_collection(tf.GraphKeys.UPDATE_OPS))
-    assert decayed == leaves.count("weights") + leaves.count("biases")
-    assert updates == leaves.count("moving_mean") + leaves.count("moving_variance")
-
-
-def test_gives_logits_of_both_heads_for_an_unknown_batch(in_training):
-    for name in ("Logits", "AuxLogits", "Predictions"):
-        assert in_training.end_points[name].shape.as_list() == [None, 1001]
+def test_has_the_published_number_of_parameters():
+    """For the 1,001 classes and both heads that it was trained with, moving averages included."""
+    classes = {5: 1001}  # no layer but the heads is 5 deep
+    numbers = {
+        name: np.prod([*shape[:-1], classes.get(shape[-1], shape[-1])], dtype=int)
+        for name, shape, _ in GOLDEN["variables"]
+    }
+    without_aux = [number for name, number in numbers.items() if "/AuxLogits/" not in name]
+    assert (len(numbers), sum(numbers.values())) == (908, 59_244_594)
+    assert (len(without_aux), sum(without_aux)) == (898, 55_875_273)
 
 
 @pytest.fixture
@@ -108,6 +41,28 @@ def shallow(monkeypatch):
     """Leaves the forty residual blocks out: the same shapes, built in a tenth of the time."""
     for block in ("block35", "block17", "block8"):
         monkeypatch.setattr(module, block, lambda net, **options: net)
+
+
+def test_reused_for_images_of_any_size(shallow):
+    """The grids are those of the 3x3 windows of stride 2 along the network, counted by hand."""
+    anything = tf.placeholder(tf.float32, [None, None, None, 3])
+    with slim.arg_scope(inception_resnet_v2_arg_scope()):
+        fixed, _ = inception_resnet_v2(tf.zeros([1, 97, 160, 3]), 5, is_training=False)
+        variables = slim.get_model_variables()
+        logits, end_points = inception_resnet_v2(anything, 5, is_training=False, reuse=True)
+    assert slim.get_model_variables() == variables
+    assert logits.shape.as_list() == [None, 5]
+    assert "AuxLogits" not in end_points  # its weights would have no shape
+
+    fetches = [logits, [end_points[name] for name in ("Mixed_5b", "Mixed_6a", "Conv2d_7b_1x1")]]
+    with tf.Session() as session:
+        golden_nets.fill(session)
+        of_small, small = session.run(fetches, {anything: np.zeros([3, 75, 75, 3])})
+        of_large, large = session.run(fetches, {anything: np.zeros([1, 97, 160, 3])})
+        np.testing.assert_allclose(of_large, session.run(fixed), rtol=1e-4)
+    assert of_small.shape == (3, 5)
+    assert [v.shape[1:3] for v in small] == [(7, 7), (3, 3), (1, 1)]
+    assert [v.shape[1:3] for v in large] == [(9, 17), (4, 8), (1, 3)]
 
 
 def test_an_image_under_75_pixels_is_too_small(shallow):
@@ -152,7 +107,7 @@ def test_training_mode_drops_features_and_evaluation_does_not(shallow):
 
 
 def test_the_auxiliary_head_can_be_left_out(shallow):
-    _, end_points = inception_resnet_v2(tf.zeros([1, 75, 75, 1]), 5, create_aux_logits=False)
+    _, end_points = inception_resnet_v2(tf.zeros([1, 75, 75, 3]), 5, create_aux_logits=False)
     assert "AuxLogits" not in end_points
     assert not slim.get_model_variables("InceptionResnetV2/AuxLogits")
 

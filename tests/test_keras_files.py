@@ -8,7 +8,6 @@ from random_keras import (
     CLASSES,
     SMALL,
     assert_same,
-    ignore_warnings_of_keras,
     random_model,
     randomize,
     small,
@@ -18,8 +17,6 @@ from bad_input import BadInput
 from nets.keras_files import eager_keras, is_keras_file
 from nets.keras_layers import APPLICATIONS
 from nets.keras_weights import read
-
-pytestmark = ignore_warnings_of_keras
 
 # A member of each family whose layers branch.
 OF_KERAS_2 = [

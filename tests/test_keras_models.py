@@ -10,7 +10,6 @@ from random_keras import (
     assert_close,
     assert_same,
     check_to_keras,
-    ignore_warnings_of_keras,
     large,
     random_value,
     run_keras,
@@ -23,8 +22,6 @@ from nets.keras_files import eager_keras
 from nets.keras_models import main, save, to_keras
 from nets.keras_weights import read
 from slim_on_tf2 import tf
-
-pytestmark = ignore_warnings_of_keras
 
 # Sizes and networks at which Keras alone pads or averages otherwise; tests/test_keras_weights.py
 # has those at which it does not.

@@ -11,7 +11,6 @@ from random_keras import (
     assert_same,
     check_from_keras,
     check_to_keras,
-    ignore_warnings_of_keras,
     large,
     random_model,
     run_keras,
@@ -22,8 +21,6 @@ from bad_input import BadInput
 from nets.keras_files import eager_keras
 from nets.keras_weights import read
 from slim_on_tf2 import tf
-
-pytestmark = ignore_warnings_of_keras
 
 # A member of each family, at a size at which Keras pads as slim does. test_keras_models.py has the
 # two whose slim graphs take longest to build, Inception-ResNet-V2 and NASNet.

@@ -21,49 +21,11 @@ def test_equals_the_published_network():
         golden_nets.check_outputs(GOLDEN, *session.run(outputs))
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_shapes_of_an_odd_size_and_an_unknown_batch(channels):
-    logits, end_points = lenet(tf.placeholder(tf.float32, [None, 29, 39, channels]), 7)
-    assert {name: end_point.shape.as_list() for name, end_point in end_points.items()} == {
-        "conv1": [None, 29, 39, 32],
-        "pool1": [None, 14, 19, 32],
-        "conv2": [None, 14, 19, 64],
-        "pool2": [None, 7, 9, 64],
-        "Flatten": [None, 7 * 9 * 64],
-        "fc3": [None, 1024],
-        "dropout3": [None, 1024],
-        "Logits": [None, 7],
-        "Predictions": [None, 7],
-    }
-    assert end_points["Logits"] is logits
-    assert slim.get_model_variables("LeNet/conv1/weights")[0].shape == [5, 5, channels, 32]
-
-
-def test_the_smallest_image_is_4_pixels():
-    logits, _ = lenet(tf.zeros([2, 4, 4, 1]), 7)
-    assert logits.shape.as_list() == [2, 7]
-    with pytest.raises(ValueError, match="Negative dimension"):
-        lenet(tf.zeros([2, 3, 3, 1]), 7, scope="Smaller")
-
-
 def test_the_body_alone_takes_images_of_any_size():
     with pytest.raises(ValueError, match="last dimension"):
         lenet(tf.placeholder(tf.float32, [2, None, None, 1]), 7)
     net, _ = lenet_base(tf.placeholder(tf.float32, [None, None, None, 1]))
     assert net.shape.as_list() == [None, None, None, 64]
-
-
-def test_reused_it_gives_the_same_without_new_variables():
-    images = tf.constant(golden_fill.images(28, channels=1))
-    with slim.arg_scope(lenet_arg_scope(weight_decay=0.01)):
-        first, _ = lenet(images, is_training=False)
-        before = slim.get_model_variables(), len(tf.losses.get_regularization_losses())
-        second, _ = lenet(images, is_training=False, reuse=True)
-    assert before == (slim.get_model_variables(), 4)
-    assert before[1] == len(tf.losses.get_regularization_losses())
-    with tf.Session() as session:
-        golden_nets.fill(session)
-        np.testing.assert_array_equal(*session.run([first, second]))
 
 
 def test_training_mode_drops_features_and_evaluation_does_not():
