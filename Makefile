@@ -1,6 +1,6 @@
 # make demo   draws photos, fine-tunes, evaluates and plots: the whole path in a few minutes, no download
 # make test   checks the code's form and runs every test but those of the largest networks
-# make test-nets   runs those of all networks, the largest too (half an hour, 8 GB of memory)
+# make test-nets   runs those of all networks, the largest too (half an hour on two cores, 12 GB of memory)
 PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/installed
@@ -18,7 +18,7 @@ test: $(INSTALLED)
 	$(VENV)/bin/python -m pytest -n 2 --dist loadscope
 
 test-nets: $(INSTALLED)
-	$(VENV)/bin/python -m pytest --durations=10 -m "large or not large" $(NETS_TESTS)
+	$(VENV)/bin/python -m pytest -n 2 --dist loadscope -m "large or not large" $(NETS_TESTS)
 
 format: $(INSTALLED)
 	$(VENV)/bin/ruff format .
