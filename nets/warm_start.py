@@ -35,6 +35,14 @@ class WarmStart:
         """The names of the moving averages that are restored."""
         return [name for name in self.restored if name.endswith(f"/{MOVING_AVERAGE}")]
 
+    @property
+    def faults(self):
+        """A clause for each variable that the checkpoint lacks, or has in another shape."""
+        return [f"{name} is missing" for name in self.missing] + [
+            f"{name} has shape {theirs}, not {ours}"
+            for name, (ours, theirs) in self.misshapen.items()
+        ]
+
     def describe(self):
         """The lines that a run prints: what was restored, and what was not."""
         parameters = sum(count_parameters(v) for v in self.restored.values())
@@ -190,9 +198,7 @@ def check(found, model_name, ignore_missing_vars=False):
             f"{found.checkpoint} holds no variable of {model_name} that is not excluded (it holds "
             f"{_some(found.unused, 3)}); give --checkpoint_path a checkpoint of {model_name}"
         )
-    faults = [f"{name} is missing" for name in found.missing] + [
-        f"{name} has shape {theirs}, not {ours}" for name, (ours, theirs) in found.misshapen.items()
-    ]
+    faults = found.faults
     if faults and not ignore_missing_vars:
         if set(found.missing) & set(found.averages):
             raise BadInput(

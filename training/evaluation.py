@@ -9,8 +9,8 @@ import numpy as np
 
 from bad_input import BadInput
 from datasets.batches import load_batch
-from nets.checkpoint_files import is_whole
 from nets.factory import get_network_fn
+from nets.warm_start import compare
 from preprocessing.factory import get_preprocessing
 from reporting.predictions import Predictions
 from slim_on_tf2 import slim, tf
@@ -143,14 +143,16 @@ def _measures(batch, logits):
 
 
 def _restore(saver, session, checkpoint):
+    """Restores what `saver` saves, or says in one line why `checkpoint` does not fit."""
+    cure = "give --checkpoint best, latest, or another checkpoint of that run"
+    with session.graph.as_default():
+        saved = [*slim.get_model_variables(), tf.train.get_global_step()]
+    faults = compare(checkpoint, saved).faults
+    if faults:
+        raise BadInput(
+            f"{checkpoint} is not of the network that run.json names ({faults[0]}); {cure}"
+        )
     try:
         saver.restore(session, checkpoint)
     except (tf.errors.OpError, ValueError) as error:
-        if not is_whole(checkpoint):
-            raise BadInput(
-                f"{checkpoint} is broken; give --checkpoint latest, or another path"
-            ) from error
-        raise BadInput(
-            f"{checkpoint} cannot be restored into the network that run.json names: "
-            "it is of another one"
-        ) from error
+        raise BadInput(f"{checkpoint} is broken; {cure}") from error
