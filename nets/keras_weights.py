@@ -90,19 +90,27 @@ def layers_by_name(model):
 
 def _weights(model, named):
     """Layer's name -> its float32 arrays, and its epsilon, which is None but in batch norm."""
-    try:
-        return {
-            name: (
-                [np.asarray(array, np.float32) for array in layer.get_weights()],
-                getattr(layer, "epsilon", None),
-            )
-            for name, layer in layers_by_name(model).items()
-        }
-    except (NotImplementedError, TypeError) as error:  # variables of graph mode have no values
+    layers = layers_by_name(model)
+    if any(_is_of_graph_mode(weight) for layer in layers.values() for weight in layer.weights):
         raise BadInput(
             f"{named} was built while eager mode was off, so that it has no weights; build or load "
             "it in nets.keras_files.eager_keras(), or before slim_on_tf2 is imported"
-        ) from error
+        )
+    return {
+        name: (
+            [np.asarray(array, np.float32) for array in layer.get_weights()],
+            getattr(layer, "epsilon", None),
+        )
+        for name, layer in layers.items()
+    }
+
+
+def _is_of_graph_mode(weight):
+    """Whether a weight of Keras 3 or 2 is a variable of a graph, which has no value by itself."""
+    import tensorflow as tf
+
+    variable = weight if isinstance(weight, tf.Variable) else weight.value
+    return tf.is_symbolic_tensor(variable.handle)
 
 
 def _check_network(model_name, application, weights, named):

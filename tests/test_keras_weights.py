@@ -1,3 +1,4 @@
+import importlib
 import subprocess
 import sys
 
@@ -112,10 +113,10 @@ def test_a_network_that_keras_lacks_is_answered_with_those_it_has():
         read({}, "inception_v4")
 
 
-def test_a_model_built_in_graph_mode_has_no_weights():
-    import keras
-
-    model = keras.applications.MobileNet((32, 32, 3), 0.25, weights=None, classes=2)
+@pytest.mark.parametrize("package", ["keras", "tf_keras"])
+def test_a_model_built_in_graph_mode_has_no_weights(package):
+    applications = importlib.import_module(package).applications
+    model = applications.MobileNet((32, 32, 3), 0.25, weights=None, classes=2)
     with pytest.raises(BadInput, match="built while eager mode was off"):
         read(model, SMALL)
 
