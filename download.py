@@ -4,7 +4,6 @@ What comes is written aside, and has its name when it is complete: as long as th
 as is published, and of the published digest where there is one.
 """
 
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ import urllib3
 from tqdm import tqdm
 
 from bad_input import BadInput
-from files import file_digest
+from files import file_digest, make_durable
 
 PIECE = 256 * 1024  # bytes
 CONNECT_SECONDS, READ_SECONDS = 10, 60
@@ -85,7 +84,7 @@ def download(url, path, archive, progress=True):
                 raise BadInput(_by_hand(url, path, archive, error)) from error
             time.sleep(pause)
     if is_published(partial, archive):
-        _make_durable(partial)
+        make_durable(partial)
         _validator_file(partial).unlink(missing_ok=True)
         partial.rename(path)
         return
@@ -96,11 +95,6 @@ def download(url, path, archive, progress=True):
             f"{archive.digest}); {archive.otherwise}"
         )
     download(url, path, archive, progress)  # what an earlier one had left may be at fault
-
-
-def _make_durable(path):
-    with path.open("rb") as file:
-        os.fsync(file)  # the name must not reach the disk before the bytes
 
 
 def _discard(partial):

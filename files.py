@@ -18,6 +18,12 @@ from bad_input import BadInput
 READ_SIZE = 1024**2
 
 
+def make_durable(path):
+    """Waits until a file's bytes are on the disk: its name must not reach it before them."""
+    with Path(path).open("rb") as file:
+        os.fsync(file)
+
+
 @contextmanager
 def written_aside(path):
     """Yields a hidden sibling of `path` to write to, which then takes the place of `path`.
@@ -37,8 +43,7 @@ def written_aside(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield aside
-            with aside.open("rb") as written:
-                os.fsync(written)  # a name must not reach the disk before what it names
+            make_durable(aside)
             aside.replace(path)
         finally:
             aside.unlink(missing_ok=True)

@@ -18,7 +18,7 @@ from pathlib import Path
 from archives import unpack
 from bad_input import BadInput
 from download import Archive, download, is_published, local_path
-from files import file_digest, folder_beside, locked, written_aside
+from files import file_digest, folder_beside, locked, make_durable, written_aside
 from nets.checkpoint_files import ARCHIVE_SUFFIXES, checkpoint_in, refuse_pattern
 from nets.checkpoints import CHECKPOINTS
 
@@ -113,11 +113,12 @@ def unpack_beside(path):
     suffix = next(each for each in ARCHIVE_SUFFIXES if path.name.endswith(each))
     folder = path.with_name(path.name.removesuffix(suffix))
     try:
+        identity = _identity(path)
         if not folder.is_dir():
             with locked(path.with_name(f".{folder.name}.lock")):
                 if not folder.is_dir():
-                    _unpack(path, folder)
-        came_from_it = _is_from(path, folder)
+                    _unpack(path, folder, identity)
+        came_from_it = _is_from(identity, folder)
     except OSError as error:
         raise BadInput(
             f"{folder}: {path.name} cannot be unpacked there ({error.strerror or error}); move it "
@@ -142,14 +143,11 @@ def _install(name, checkpoints_dir, mirror, progress):
     else:
         print(f"Unpacking {path} to {folder}", flush=True)
         _check_digest(path, name)
-    seen = {
-        "url": source,
-        "num_bytes": path.stat().st_size,
-        "sha256": file_digest(path),
-        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
-    }
+    identity = _identity(path)
+    today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+    seen = {"url": source, **identity, "date": today}
     _compare(name, path, seen, records)
-    _unpack(path, folder)
+    _unpack(path, folder, identity)
     _record(name, seen, records)
     if local_path(source) is None:
         path.unlink()  # what was fetched is in the folder now; what was put there by hand stays
@@ -234,25 +232,24 @@ def _read(records):
     return known
 
 
-def _unpack(path, folder):
+def _unpack(path, folder, identity):
     """Unpacks an archive that holds a checkpoint into `folder`, which is there whole or not."""
     with folder_beside(folder) as aside:
         unpack(path, aside, MAX_UNPACKED)
         checkpoint_in(aside, archive=path, cure="fetch it anew")
-        (aside / ORIGIN).write_text(_identity(path))
+        (aside / ORIGIN).write_text(json.dumps(identity) + "\n")
         for file in aside.rglob("*"):
             if file.is_file():
-                with file.open("rb") as unpacked:
-                    os.fsync(unpacked)  # the name must not reach the disk before the files
+                make_durable(file)
         aside.rename(folder)
 
 
 def _identity(path):
-    """What `ORIGIN` holds in a folder: which archive it was unpacked from."""
-    return json.dumps({"num_bytes": path.stat().st_size, "sha256": file_digest(path)}) + "\n"
+    """What tells one archive from another; `ORIGIN` holds it in a folder that was unpacked."""
+    return {"num_bytes": path.stat().st_size, "sha256": file_digest(path)}
 
 
-def _is_from(path, folder):
-    """Whether `folder` was unpacked from the archive `path`, by its bytes."""
+def _is_from(identity, folder):
+    """Whether `folder` was unpacked from the archive of that identity."""
     origin = folder / ORIGIN
-    return origin.is_file() and origin.read_text(errors="replace") == _identity(path)
+    return origin.is_file() and origin.read_text(errors="replace") == json.dumps(identity) + "\n"

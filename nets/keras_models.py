@@ -19,7 +19,7 @@ import numpy as np
 from bad_input import BadInput
 from files import written_aside
 from flags import Parser, one_of, path, run, whole_number
-from nets.checkpoint_files import checkpoint_at, is_whole, read_checkpoint
+from nets.checkpoint_files import check_whole, checkpoint_at, read_checkpoint
 from nets.factory import find_network, get_network_fn
 from nets.keras_files import build, eager_keras
 from nets.keras_layers import APPLICATIONS, find_application
@@ -100,16 +100,15 @@ def padded_like_slim(model_name, model):
       model: the Keras model of it.
 
     Returns:
-      A copy of `model` with the same weights; `model` itself, where the two sides pad alike.
+      A copy of `model` with weights of its own, random ones; `model` itself, where the two sides pad
+      alike.
     """
     application = find_application(model_name)
     if not (application.zero_padding or application.last_window):
         return model
     with eager_keras() as keras:
         like_slim = partial(_layer_like_slim, keras, application)
-        copy = keras.models.clone_model(model, clone_function=like_slim)
-        copy.set_weights(model.get_weights())
-    return copy
+        return keras.models.clone_model(model, clone_function=like_slim)
 
 
 def _layer_like_slim(keras, application, layer):
@@ -169,7 +168,7 @@ def save(model_name, values, output, image_size=None):
     model = to_keras(model_name, values, image_size)
     images = _random_images(model_name, model.input_shape)
     expected = _log(_slim_probabilities(model_name, values, images, model.output_shape[-1]))
-    if is_bgr(model_name):
+    if find_application(model_name).is_bgr:
         images = images[..., ::-1]
     with (
         written_aside(output) as aside,
@@ -188,11 +187,6 @@ def save(model_name, values, output, image_size=None):
             )
         written.replace(aside)
     return difference
-
-
-def is_bgr(model_name):
-    """Whether the Keras model takes the colours as blue, green, red."""
-    return find_application(model_name).is_bgr
 
 
 def _log(probabilities):
@@ -228,9 +222,8 @@ def _read_checkpoint(checkpoint, model_name):
 
     with without_start_up_chatter():
         tf.config.list_physical_devices()  # which wakes the GPU's driver, who may have much to say
+    check_whole(checkpoint)
     reader = read_checkpoint(checkpoint)
-    if not is_whole(checkpoint):
-        raise BadInput(f"--checkpoint_path: {checkpoint} is broken; fetch it or train it anew")
     names = [name for layer in find_application(model_name).layers() for name in layer.variables]
     return {name: reader.get_tensor(name) for name in names if reader.has_tensor(name)}
 
@@ -269,7 +262,11 @@ def main(argv=None):
         f"{difference:.0e} of the largest"
     )
     size = flags.image_size or find_network(flags.model_name).image_size
-    colours = "BGR less ImageNet's mean" if is_bgr(flags.model_name) else "RGB in [-1, 1]"
+    colours = (
+        "BGR less ImageNet's mean"
+        if find_application(flags.model_name).is_bgr
+        else "RGB in [-1, 1]"
+    )
     print(
         f"It takes float images of {size} px, as preprocessed in training (published: {colours}), "
         "and gives a probability for each class, in the order of labels.txt"
