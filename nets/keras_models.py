@@ -100,8 +100,7 @@ def padded_like_slim(model_name, model):
       model: the Keras model of it.
 
     Returns:
-      A copy of `model` with weights of its own, random ones; `model` itself, where the two sides pad
-      alike.
+      A copy of `model` with random weights, or `model` itself where the two sides pad alike.
     """
     application = find_application(model_name)
     if not (application.zero_padding or application.last_window):
@@ -262,11 +261,8 @@ def main(argv=None):
         f"{difference:.0e} of the largest"
     )
     size = flags.image_size or find_network(flags.model_name).image_size
-    colours = (
-        "BGR less ImageNet's mean"
-        if find_application(flags.model_name).is_bgr
-        else "RGB in [-1, 1]"
-    )
+    takes_bgr = find_application(flags.model_name).is_bgr
+    colours = "BGR less ImageNet's mean" if takes_bgr else "RGB in [-1, 1]"
     print(
         f"It takes float images of {size} px, as preprocessed in training (published: {colours}), "
         "and gives a probability for each class, in the order of labels.txt"

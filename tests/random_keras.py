@@ -129,10 +129,10 @@ def check_from_keras(network):
             model.get_layer("conv1_conv").bias.assign(np.full(64, 10, np.float32))
     values = read(model, network.name)
     if network.name.startswith("nasnet"):  # where they count at any size
-        weights = model.get_weights()
-        model = padded_like_slim(network.name, model)
+        padded = padded_like_slim(network.name, model)
         with eager_keras():
-            model.set_weights(weights)
+            padded.set_weights(model.get_weights())
+        model = padded
     images = golden_fill.images(network.size)
     assert_close(network.run(values, images), run_keras(model, network.name, images))
 
