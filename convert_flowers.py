@@ -1,8 +1,10 @@
-"""Converts photos, one folder a class, into sharded TFRecords to train and evaluate on.
+"""Converts photos, in one folder a class or in a list, into sharded TFRecords to train on.
 
     python convert_flowers.py --photos_dir flower_photos --dataset_dir data/flowers
+    python convert_flowers.py --photos_list photos.csv --dataset_dir data/flowers
     python train_flowers.py --dataset_dir data/flowers
 
+A list is a CSV file in UTF-8 with the header file,label; files are named from its folder on.
 Any JPEG, PNG, BMP, GIF (first frame), WebP or TIFF photo will do. Which photos are held out for
 validation depends on their content and --seed alone, so it is the same on every machine. Equal
 photos stay on one side; a photo that lies in two classes is left out. dataset.json, in the
@@ -14,17 +16,19 @@ from pathlib import Path
 
 from bad_input import BadInput
 from datasets.description import DESCRIPTION_FILE
-from datasets.shards import find_photos, write_shards
+from datasets.photo_lists import list_photos
+from datasets.shards import write_shards
 from flags import Parser, number, one_of, run, whole_number
 
 MOST_LISTED = 10
 
 
 def parse_flags(argv=None):
-    """Returns the flags, each number checked, the two folders given."""
+    """Returns the flags, each number checked, the photos and the dataset's folder given."""
     parser = Parser(__doc__)
     flag = parser.flag
     flag("photos_dir", "DIR", Path, None, "photos, a folder for each class")
+    flag("photos_list", "FILE", Path, None, "in place of the folder: CSV, the header file,label")
     flag("dataset_dir", "DIR", Path, None, "where the dataset goes: a folder that holds none yet")
     flag("dataset_name", "NAME", str, "flowers", "what the shards' names begin with")
     flag("num_shards", "N", whole_number(1), 5, "files for each split")
@@ -33,12 +37,24 @@ def parse_flags(argv=None):
     flag("seed", "N", whole_number(), 0, "decides which photos are held out")
     flag("on_bad_photo", "WHAT", one_of(("skip", "fail")), "skip", "skip and list it, or fail")
     flags = parser.parse_args(argv)
-    if flags.photos_dir is None or flags.dataset_dir is None:
+    if (flags.photos_dir is None) == (flags.photos_list is None) or flags.dataset_dir is None:
         raise BadInput(
-            "--photos_dir and --dataset_dir are needed, such as "
-            "--photos_dir flower_photos --dataset_dir data/flowers"
+            "--photos_dir and --dataset_dir are needed, such as --photos_dir flower_photos "
+            "--dataset_dir data/flowers; or --photos_list photos.csv in place of --photos_dir"
         )
     return flags
+
+
+def check_classes(flags):
+    """Raises `BadInput` where the photos are of one class, which leaves nothing to tell apart."""
+    if len(list_photos(flags.photos_dir, flags.photos_list).classes) > 1:
+        return
+    if flags.photos_list is not None:
+        raise BadInput(f"{flags.photos_list}: lists one class, expected two or more")
+    raise BadInput(
+        f"{flags.photos_dir}: holds one class folder, expected two or more; "
+        f"did you mean {flags.photos_dir.resolve().parent}?"
+    )
 
 
 def print_counts(description):
@@ -66,11 +82,7 @@ def print_left_out(description, dataset_dir):
 def main(argv=None):
     """Converts and says what came out; the last line is JSON."""
     flags = parse_flags(argv)
-    if len(find_photos(flags.photos_dir)) < 2:
-        raise BadInput(
-            f"{flags.photos_dir}: holds one class folder, expected two or more; "
-            f"did you mean {flags.photos_dir.resolve().parent}?"
-        )
+    check_classes(flags)
     description = write_shards(**vars(flags))
     print_counts(description)
     print_left_out(description, flags.dataset_dir)

@@ -3,22 +3,19 @@
     python eval_flowers.py                                     # the best checkpoint of runs/flowers
     python eval_flowers.py --log_dir runs/birds --split test   # another run, another split
     python eval_flowers.py --checkpoint latest                 # or a path
+    python eval_flowers.py --watch                             # each new one of a training
+    python eval_flowers.py --compare runs/flowers runs/birds   # evaluated runs side by side
 
 What network, size and labels they are is read from log_dir/run.json. Writes to log_dir/eval:
-metrics.json, predictions.csv, and the plots predictions.png, mistakes.png, confusion_matrix.png,
-calibration.png, per_class.png and learning_curves.png.
+report.html, metrics.json, predictions.csv, the plots predictions.png, mistakes.png,
+confusion_matrix.png, calibration.png, per_class.png, learning_curves.png, and TensorBoard's pages.
 """
 
 import json
-from pathlib import Path
 
-from bad_input import BadInput
-from flags import Parser, path, run, whole_number
-from nets.checkpoint_files import checkpoint_at
-from training.run_checkpoints import Best
+from flags import Parser, number, path, run, whole_number
+from training import run_checkpoints
 from training.run_record import read_run
-
-PHOTOS_SHOWN = 25
 
 
 def parse_flags(argv=None):
@@ -27,93 +24,19 @@ def parse_flags(argv=None):
     flag, switch = parser.flag, parser.switch
     flag("log_dir", "DIR", path, "runs/flowers", "what train_flowers.py wrote")
     flag("checkpoint", "WHICH", str, "best", "best, latest, or a path")
+    switch("moving_averages", "in the place of the weights")
     flag("split", "NAME", str, "validation", "split to read")
     flag("dataset_dir", "DIR", path, None, "TFRecords (default those of the training)")
     flag("eval_dir", "DIR", path, None, "where to write (default log_dir/eval)")
     flag("batch_size", "N", whole_number(1), 32, "photos at once; no influence on the figures")
+    switch("explain", "heat maps beside the mistakes: where the network saw its answer")
+    switch("watch", "wait for new checkpoints, and evaluate each once, until the run has ended")
+    flag(
+        "timeout", "S", number(above=0), None, "with --watch: seconds without one (default no end)"
+    )
+    flag("compare", "RUN", str, None, "print runs that were evaluated side by side", nargs="+")
     switch("show", "open the plots in windows as well")
     return parser.parse_args(argv)
-
-
-def find_checkpoint(log_dir, which):
-    """The path of the checkpoint that --checkpoint names.
-
-    Raises:
-      BadInput: the run has no such checkpoint.
-    """
-    if which == "best":
-        best = Best(log_dir)
-        if best.checkpoint is None:
-            raise BadInput(
-                f"{log_dir} has no best checkpoint yet: no validation has ended; "
-                "give --checkpoint latest"
-            )
-        return checkpoint_at(best.checkpoint)
-    return checkpoint_at(log_dir if which == "latest" else which)
-
-
-def evaluate(flags, run_record, checkpoint):
-    """Reads the split once with a progress bar; returns the split and an `Evaluation`."""
-    from tqdm import tqdm
-
-    from datasets.splits import get_split
-    from training.device import describe_device
-    from training.evaluation import Evaluator
-
-    print(describe_device(), flush=True)
-    dataset_dir = flags.dataset_dir or run_record.dataset_dir
-    if not Path(dataset_dir).is_dir():
-        raise BadInput(
-            f"{dataset_dir}, where the training read its photos, is no folder here; "
-            "give --dataset_dir"
-        )
-    dataset = get_split(flags.split, dataset_dir)
-    labels = [dataset.labels_to_names[label] for label in range(dataset.num_classes)]
-    if labels != run_record.labels:
-        raise BadInput(
-            f"the labels of the photos ({', '.join(labels)}) are not those that the network was "
-            f"trained on ({', '.join(run_record.labels)}); give another --dataset_dir"
-        )
-    evaluator = Evaluator(run_record, dataset, flags.batch_size)
-    with tqdm(total=dataset.num_samples, unit=" photos", desc=flags.split, disable=None) as bar:
-        evaluation = evaluator.evaluate(
-            checkpoint, on_batch=lambda batch: bar.update(len(batch["labels"]))
-        )
-    return dataset, evaluation
-
-
-def report(flags, dataset, evaluation):
-    """Writes what was measured to `flags.eval_dir`; returns the figures and the plots' paths."""
-    from datasets.examples import photos_at
-    from reporting import metrics, plots, predictions
-    from training.metrics_log import read_rows, write_evaluation
-
-    seen = evaluation.predictions
-    folder = Path(flags.eval_dir)
-    figures = {
-        "checkpoint": evaluation.checkpoint,
-        "global_step": evaluation.global_step,
-        "split": flags.split,
-        **metrics.measure(seen, evaluation.losses),
-    }
-    metrics.write_json(folder / "metrics.json", figures)
-    predictions.write_csv(folder / "predictions.csv", seen)
-    examples = plots.choose_examples(seen, PHOTOS_SHOWN)
-    mistakes = plots.surest_mistakes(seen, PHOTOS_SHOWN)
-    written = [
-        plots.plot_predictions(
-            seen, examples, photos_at(dataset, examples), folder / "predictions.png"
-        ),
-        plots.plot_mistakes(seen, mistakes, photos_at(dataset, mistakes), folder / "mistakes.png"),
-        plots.plot_confusion_matrix(seen, folder / "confusion_matrix.png"),
-        plots.plot_calibration(seen, folder / "calibration.png"),
-        plots.plot_per_class(seen, folder / "per_class.png"),
-    ]
-    curves = read_rows(Path(flags.log_dir, "metrics.csv"))
-    if curves:
-        written.append(plots.plot_learning_curves(curves, folder / "learning_curves.png"))
-    write_evaluation(folder, figures, written)
-    return figures, written
 
 
 def show(plots):
@@ -128,28 +51,65 @@ def show(plots):
     plt.show()
 
 
-def main(argv=None):
-    """Checks the flags, evaluates, and prints a last line of JSON."""
-    flags = parse_flags(argv)
-    run_record = read_run(flags.log_dir)
-    checkpoint = find_checkpoint(flags.log_dir, flags.checkpoint)
-    flags.eval_dir = flags.eval_dir or str(Path(flags.log_dir, "eval"))
-    # From here on TensorFlow is imported, which takes six seconds.
-    dataset, evaluation = evaluate(flags, run_record, checkpoint)
-    figures, written = report(flags, dataset, evaluation)
+def describe(figures):
+    """The lines that say what came out."""
     low, high = figures["accuracy_interval"]
     loss = "not finite" if figures["loss"] is None else f"{figures['loss']:.4f}"
-    print(
-        f"{checkpoint} at step {evaluation.global_step}: streaming accuracy "
-        f"{evaluation.accuracy:.4f} over {figures['num_examples']} photos of {flags.split} "
-        f"(95 % interval {low:.4f} to {high:.4f}), loss {loss}"
-    )
-    tables = [Path(flags.eval_dir, name) for name in ("metrics.json", "predictions.csv")]
-    print("Written:", *tables, *written, sep="\n  ")
+    return [
+        f"{figures['checkpoint']} at step {figures['global_step']}: streaming accuracy "
+        f"{figures['streaming_accuracy']:.4f} over {figures['num_examples']} photos of "
+        f"{figures['split']} (95 % interval {low:.4f} to {high:.4f}), loss {loss}",
+        "Written:",
+        *(f"  {file}" for file in figures["written"]),
+    ]
+
+
+def evaluations(flags):
+    """Yields the figures of the checkpoint that is asked for, or of each new one."""
+    from training import evaluation
+    from training.device import describe_device
+
+    print(describe_device(), flush=True)
+    options = {
+        "log_dir": flags.log_dir,
+        "split": flags.split,
+        "dataset_dir": flags.dataset_dir,
+        "eval_dir": flags.eval_dir,
+        "batch_size": flags.batch_size,
+        "moving_averages": flags.moving_averages,
+        "explain": flags.explain,
+    }
+    if flags.watch:
+        yield from evaluation.watch(timeout=flags.timeout, **options)
+    else:
+        yield evaluation.evaluate(checkpoint=flags.checkpoint, **options)
+
+
+def compare(log_dirs):
+    """Prints runs that have been evaluated side by side; the last line is JSON."""
+    from reporting import comparison
+
+    compared = comparison.compare(log_dirs)
+    print(*comparison.comparison_lines(compared), sep="\n")
+    print(json.dumps(compared))
+
+
+def main(argv=None):
+    """Checks the flags, evaluates, and prints a last line of JSON for each checkpoint."""
+    flags = parse_flags(argv)
+    if flags.compare:
+        compare(flags.compare)
+        return
+    read_run(flags.log_dir)
+    if not flags.watch:
+        run_checkpoints.find(flags.log_dir, flags.checkpoint)
+    # From here on TensorFlow is imported, which takes six seconds.
+    names = ("checkpoint", "global_step", "split", "num_examples", "accuracy", "loss", "eval_dir")
+    for figures in evaluations(flags):
+        print(*describe(figures), sep="\n")
+        print(json.dumps({name: figures[name] for name in names}), flush=True)
     if flags.show:
-        show(written)
-    names = ("checkpoint", "global_step", "split", "num_examples", "accuracy", "loss")
-    print(json.dumps({name: figures[name] for name in names} | {"eval_dir": flags.eval_dir}))
+        show([file for file in figures["written"] if file.suffix == ".png"])
 
 
 if __name__ == "__main__":

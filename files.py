@@ -68,16 +68,24 @@ def folder_beside(path):
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
         with contextlib.suppress(OSError), _locked_folder(leftover):
             shutil.rmtree(leftover)
-    folder = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.partial"
-    folder.mkdir()
-    try:
-        with contextlib.ExitStack() as stack:
-            # Where a file system knows no locks on folders, nobody can lock and remove it either.
-            with contextlib.suppress(OSError):
-                stack.enter_context(_locked_folder(folder))
+    with contextlib.ExitStack() as stack:
+        folder = _locked_folder_beside(path, stack)
+        try:
             yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _locked_folder_beside(path, stack):
+    """Makes a hidden folder and locks it until `stack` is left."""
+    while True:
+        folder = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.partial"
+        folder.mkdir()
+        # Where a file system knows no locks on folders, nobody can lock and remove it either.
+        with contextlib.suppress(OSError):
+            stack.enter_context(_locked_folder(folder, wait=True))
+        if folder.is_dir():  # else another process took it, not locked yet, for a leftover
+            return folder
 
 
 @contextmanager
@@ -104,11 +112,11 @@ def _is_at(file, path):
 
 
 @contextmanager
-def _locked_folder(folder):
-    """Raises `OSError` where another process holds the lock."""
+def _locked_folder(folder, wait=False):
+    """Raises `OSError` where another process holds the lock, unless it is to `wait`."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield
     finally:
         os.close(descriptor)

@@ -28,25 +28,65 @@ class Parser(argparse.ArgumentParser):
             usage="%(prog)s [flags]",
         )
 
-    def flag(self, name, metavar, kind, default, meaning):
+    def flag(self, name, metavar, kind, default, meaning, nargs=None):
         """Adds --`name`; `kind` is a function of its text, such as `whole_number(1)`."""
-        self.add_argument(f"--{name}", metavar=metavar, type=kind, default=default, help=meaning)
+        self.add_argument(
+            f"--{name}", metavar=metavar, type=kind, default=default, help=meaning, nargs=nargs
+        )
 
     def switch(self, name, meaning):
         """Adds --`name`, which is off unless it is given."""
         self.add_argument(f"--{name}", action="store_true", help=meaning)
+
+    def positional(self, name, metavar, meaning):
+        """Adds words that are no flags, as many as are given, before and between the flags too."""
+        self.add_argument(name, metavar=metavar, nargs="*", help=meaning)
+        self.usage += f" {metavar}..."
+
+    def parse_args(self, args=None, namespace=None):
+        """As `ArgumentParser` does, and flags may stand between positional words."""
+        return self.parse_intermixed_args(args, namespace)
+
+    def checked(self, **values):
+        """The flags of a call from Python: as `parse_args` gives them, each checked as its text is.
+
+        Args:
+          **values: by the flags' names; None, like a flag left out, is the default.
+
+        Raises:
+          BadInput: there is no flag of that name, or a value is not what the flag takes.
+        """
+        flags = self.parse_args([])
+        for name, value in values.items():
+            action = self._option_string_actions.get(f"--{name}")
+            if action is None:
+                raise BadInput(f"unknown setting {name}; {self._hint(f'--{name}')}")
+            if action.nargs == 0 and not isinstance(value, bool):
+                raise BadInput(f"{name}: expected True or False, got {value!r}")
+            if value is not None:
+                setattr(flags, name, value if action.nargs == 0 else _kept(action, name, value))
+        return flags
+
+    def _hint(self, unknown):
+        close = difflib.get_close_matches(unknown, self._option_string_actions, n=1)
+        return f"did you mean {close[0]}?" if close else "--help lists the flags"
 
     def error(self, message):
         """Prints one line, with the flag that was probably meant, and exits with status 2."""
         prefix = "unrecognized arguments: "
         if message.startswith(prefix):
             unknown = message[len(prefix) :].split()[0].split("=")[0]
-            close = difflib.get_close_matches(unknown, self._option_string_actions, n=1)
-            hint = f"did you mean {close[0]}?" if close else "--help lists the flags"
-            message = f"unknown flag {unknown}; {hint}"
+            message = f"unknown flag {unknown}; {self._hint(unknown)}"
         elif message.startswith("argument "):
             message = message[len("argument ") :]
         self.exit(2, f"{self.prog}: {message}\n")
+
+
+def _kept(action, name, value):
+    try:
+        return action.type(str(value))
+    except argparse.ArgumentTypeError as error:
+        raise BadInput(f"{name}: {error}") from error
 
 
 class _OneLineAFlag(argparse.RawDescriptionHelpFormatter):
@@ -54,7 +94,8 @@ class _OneLineAFlag(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, max_help_position=36, width=160)
 
     def _get_help_string(self, action):
-        if action.nargs == 0 or action.default is None or "default" in action.help:
+        has_default = action.option_strings and action.nargs != 0 and action.default is not None
+        if not has_default or "default" in action.help:
             return action.help
         return f"{action.help} (default %(default)s)"
 

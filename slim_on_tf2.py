@@ -56,8 +56,8 @@ START_UP_CHATTER = re.compile(
 
 
 @contextmanager
-def without_start_up_chatter():
-    """Holds back what is written to file descriptor 2, then passes on all but the known chatter."""
+def stderr_held_back(lines):
+    """Holds back what is written to file descriptor 2, by C++ too, and adds it to a list."""
     sys.stderr.flush()
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as held:
@@ -69,9 +69,20 @@ def without_start_up_chatter():
             os.dup2(terminal, 2)
             os.close(terminal)
             held.seek(0)
-            for line in held.read().decode(errors="replace").splitlines():
-                if line.strip() and not START_UP_CHATTER.search(line):
-                    print(line, file=sys.stderr)
+            lines += held.read().decode(errors="replace").splitlines()
+
+
+@contextmanager
+def without_start_up_chatter():
+    """Holds back what is written to file descriptor 2, then passes on all but the known chatter."""
+    lines = []
+    try:
+        with stderr_held_back(lines):
+            yield
+    finally:
+        for line in lines:
+            if line.strip() and not START_UP_CHATTER.search(line):
+                print(line, file=sys.stderr)
 
 
 def set_aliases(aliases=None):

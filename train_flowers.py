@@ -4,6 +4,7 @@
     python train_flowers.py --checkpoint_path none        # the same, from scratch
     python train_flowers.py --dataset_dir data/birds --log_dir runs/birds \\
         --model_name mobilenet_v1 --batch_size 32         # photos from convert_flowers.py
+    python train_flowers.py --list_variables              # scopes to choose from
     tensorboard --logdir runs                             # look at it
 
 Killed or stopped, it goes on where it was when it is started again with the same flags.
@@ -13,121 +14,44 @@ import json
 import signal
 from pathlib import Path
 
-from bad_input import BadInput
-from flags import Parser, number, one_of, path, run, whole_number
-from nets import checkpoint_path
-from nets.checkpoint_files import refuse_pattern
+from datasets.description import read_labels
+from flags import run
 from nets.factory import check_image_size, find_network
-from preprocessing.factory import PREPROCESSING
-from training.optimizer import OPTIMIZERS
-from training.run_checkpoints import saved_by_run
-
-DATASET_DIR = "data/flowers"
+from training.settings import DATASET_DIR, check, fetch, settings_parser
 
 
 def parse_flags(argv=None):
     """The flags, each checked; the tutorial's values where none is given."""
-    parser = Parser(__doc__)
-    flag, switch = parser.flag, parser.switch
-    steps = whole_number(1)
-
-    flag("dataset_dir", "DIR", path, None, f"TFRecords (default {DATASET_DIR}, fetched if empty)")
-    flag("log_dir", "DIR", path, "runs/flowers", "checkpoints and summaries")
-
-    flag("model_name", "NAME", str, "inception_resnet_v2", "network")
-    flag("image_size", "PX", steps, None, "side of its input (default the network's)")
-    flag("preprocessing_name", "NAME", one_of(PREPROCESSING), None, "(default the network's)")
-    switch("use_grayscale", "photos of one channel; the first layer is not restored")
-
-    flag("checkpoint_path", "WHICH", path, None, "name, path or none (default the published one)")
-    flag("checkpoints_dir", "DIR", path, None, "of published ones (default checkpoints)")
-    flag("checkpoints_mirror", "PLACE", path, None, "folder or URL of their archives")
-    flag("checkpoint_exclude_scopes", "A,B", str, None, "not restored (default its heads)")
-    switch("restore_moving_averages", "begin with those of the checkpoint")
-    switch("ignore_missing_vars", "restore what fits, and let the rest begin at random")
-
-    flag("batch_size", "N", steps, 10, "photos a step")
-    flag("num_epochs", "X", number(above=0), 70, "times through the photos")
-    flag("max_number_of_steps", "N", whole_number(0), None, "last step, in place of --num_epochs")
-    flag("trainable_scopes", "A,B", str, None, "train these alone (default all)")
-    flag("seed", "N", whole_number(0), 0, "of order, distortions and random weights")
-    _add_optimization_flags(flag, switch)
-
-    flag("eval_steps", "N", steps, None, "steps between validations (default an epoch)")
-    flag("save_steps", "N", steps, None, "steps between checkpoints (default 10 minutes)")
-    flag("summary_steps", "N", steps, 10, "steps between summaries and lines")
+    parser = settings_parser(__doc__)
+    parser.switch("list_variables", "print the network's variables by scope, and train nothing")
     return parser.parse_args(argv)
 
 
-def _add_optimization_flags(flag, switch):
-    positive, share = number(above=0), number(least=0, below=1)
-    flag("optimizer", "NAME", one_of(OPTIMIZERS), "adam", ", ".join(OPTIMIZERS))
-    flag("learning_rate", "X", positive, 0.0002, "of the first step")
-    flag("learning_rate_decay_factor", "X", number(above=0, most=1), 0.7, "the rate, times this")
-    flag("num_epochs_per_decay", "X", positive, 2.0, "after so many epochs, in stairs")
-    flag("weight_decay", "X", number(least=0), 0.00004, "factor of the L2 loss of the weights")
-    flag("label_smoothing", "X", share, 0.0, "share of a label given to all classes")
-    flag(
-        "batch_norm_decay",
-        "X",
-        number(above=0, below=1),
-        None,
-        "of its moving averages (default grows to 0.99)",
-    )
-    switch("freeze_batch_norm", "keep the restored averages, in training too")
-
-
-def check_flags(flags):
-    """Refuses what cannot work before TensorFlow is imported, and fills in the defaults.
-
-    Raises:
-      BadInput: names the flag, what was expected, and the cure.
-    """
+def print_variables(flags):
+    """Lists the network's variables for as many classes as the dataset has, if there is one."""
     network = find_network(flags.model_name)
-    flags.image_size = flags.image_size or network.image_size
-    check_image_size(flags.model_name, flags.image_size)
-    flags.preprocessing_name = flags.preprocessing_name or network.preprocessing
-    flags.use_grayscale = flags.use_grayscale or network.channels == 1
-    if flags.dataset_dir and not Path(flags.dataset_dir).is_dir():
-        raise BadInput(
-            f"--dataset_dir {flags.dataset_dir} is no folder; convert_flowers.py makes one"
-        )
-    flags.dataset_dir = flags.dataset_dir or DATASET_DIR
-    if flags.checkpoint_exclude_scopes is None:
-        flags.checkpoint_exclude_scopes = ",".join(network.head_scopes)
-    refuse_pattern(flags.log_dir)
-    flags.log_dir = str(Path(flags.log_dir))
-    if not saved_by_run(flags.log_dir):
-        flags.checkpoint_path = checkpoint_path.check(flags.checkpoint_path, flags.model_name)
-        if flags.restore_moving_averages and flags.checkpoint_path == checkpoint_path.NONE:
-            raise BadInput(
-                "--restore_moving_averages: --checkpoint_path none has no moving averages; leave "
-                "one of the two out"
-            )
+    image_size = flags.image_size or network.image_size
+    check_image_size(flags.model_name, image_size)
+    folder = flags.dataset_dir or DATASET_DIR
+    num_classes = len(read_labels(folder)) if Path(folder).is_dir() else network.published_classes
+    from nets.variable_list import list_variables
 
-
-def fetch(flags):
-    """Fetches what a new run lacks: the first weights, and the flowers where no photos are."""
-    if saved_by_run(flags.log_dir):
-        return
-    flags.checkpoint_path = checkpoint_path.find(
-        flags.checkpoint_path, flags.model_name, flags.checkpoints_dir, flags.checkpoints_mirror
-    )
-    if not any(Path(flags.dataset_dir).glob("[!.]*")):
-        from datasets.flowers import download_and_convert
-
-        download_and_convert(flags.dataset_dir)
+    channels = 1 if flags.use_grayscale else network.channels
+    print(*list_variables(flags.model_name, num_classes, image_size, channels), sep="\n")
 
 
 def main(argv=None):
     """Checks the flags, fetches photos and first weights where they are not here, and trains."""
     flags = parse_flags(argv)
-    check_flags(flags)
+    if flags.list_variables:
+        print_variables(flags)
+        return 0
+    check(flags)
     fetch(flags)
     # TensorFlow takes six seconds to import, so a mistyped flag is answered before.
-    from training.fine_tune import fine_tune
+    from training.fine_tuning import train
 
-    result = fine_tune(flags)
+    result = train(flags)
     print(json.dumps(result))
     return 128 + signal.Signals[result["stopped_by"]] if "stopped_by" in result else 0
 

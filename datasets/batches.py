@@ -42,9 +42,9 @@ def load_batch(
       width: of `images`, in pixels.
       is_training: bool.
       preprocess: a function (encoded, height, width, seed) -> float32 [height, width, channels].
-        `encoded` is a JPEG, a string []; `seed` an int64 [2] (`seed`, number of the example in the
-        run) in training, None in evaluation. By default the whole photo is resized and scaled to
-        [-1, 1].
+        `encoded` is a string []: a JPEG, PNG, GIF or BMP, as the record holds it; `seed` an int64
+        [2] (`seed`, number of the example in the run) in training, None in evaluation. By default
+        the whole photo is resized and scaled to [-1, 1].
       seed: int of at most 63 bits, decides the order and what `preprocess` gets.
       first_example: training only: how many examples of the run to leave out, without decoding
         them. A run that has seen n batches goes on at n * batch_size.
@@ -67,7 +67,6 @@ def load_batch(
         encoded, label, filename = dataset.decoder.decode(
             serialized, ["encoded", "label", "filename"]
         )
-        encoded = _as_jpeg(encoded)
         example_seed = tf.stack([tf.constant(seed, tf.int64), index]) if is_training else None
         image = preprocess(encoded, height, width, example_seed)
         image = tf.ensure_shape(image, [height, width, None])
@@ -115,30 +114,25 @@ def _shuffled(dataset, seed, epoch):
     return records.shuffle(min(dataset.num_samples, MAX_SHUFFLED), seed=2 * epoch + 1)
 
 
-def _as_jpeg(encoded):
-    """Leaves a JPEG as it is; shards from elsewhere may hold PNG, GIF or BMP."""
-
-    def convert():
-        pixels = tf.image.decode_image(encoded, channels=3, expand_animations=False)
-        return tf.image.encode_jpeg(pixels, quality=100, chroma_downsampling=False)
-
-    return tf.cond(tf.image.is_jpeg(encoded), lambda: encoded, convert)
-
-
 def _resize_whole(encoded, height, width, seed):
     del seed  # nothing is random here
-    image = tf.image.decode_jpeg(encoded, channels=3)
-    return _resize(image, height, width) / 127.5 - 1.0
+    return _resize(_decode(encoded), height, width) / 127.5 - 1.0
 
 
 def _middle(encoded, height, width):
     """Decodes and resizes the middle of a photo, the largest part of the wanted proportions."""
-    full = tf.image.extract_jpeg_shape(encoded)[:2]
+    photo = _decode(encoded)
+    full = tf.shape(photo)[:2]
     fitting = tf.stack([full[1] * height // width, full[0] * width // height])
     size = tf.clip_by_value(fitting, 1, full)
-    window = tf.concat([(full - size) // 2, size], axis=0)
-    image = tf.image.decode_and_crop_jpeg(encoded, window, channels=3)
-    return tf.saturate_cast(tf.round(_resize(image, height, width)), tf.uint8)
+    top, left = tf.unstack((full - size) // 2)
+    middle = photo[top : top + size[0], left : left + size[1]]
+    return tf.saturate_cast(tf.round(_resize(middle, height, width)), tf.uint8)
+
+
+def _decode(encoded):
+    """Returns uint8 [height, width, 3] of a JPEG, PNG, BMP or the first frame of a GIF."""
+    return tf.image.decode_image(encoded, channels=3, expand_animations=False)
 
 
 def _resize(image, height, width):

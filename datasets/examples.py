@@ -18,16 +18,17 @@ LONGEST_SIDE = 512  # pixels of a photo that is shown
 CURE = "convert the photos again, or copy the shard again from where it is whole"
 
 
-def make_example(jpeg, height, width, label, label_name, filename):
+def make_example(encoded, height, width, label, label_name, filename, image_format="jpeg"):
     """Returns a serialized `tf.train.Example` of one photo, with the features of slim's flowers.
 
     Args:
-      jpeg: bytes.
+      encoded: the photo's bytes.
       height: of the photo in pixels.
       width: of the photo in pixels.
       label: int, from 0.
       label_name: str, the class.
       filename: str, where the photo came from: `daisy/5.jpg`.
+      image_format: str, what `encoded` is: `jpeg` or `png`.
     """
 
     def feature(value):
@@ -36,8 +37,8 @@ def make_example(jpeg, height, width, label, label_name, filename):
         return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
 
     features = {
-        "image/encoded": jpeg,
-        "image/format": b"jpeg",
+        "image/encoded": encoded,
+        "image/format": image_format.encode(),
         "image/height": height,
         "image/width": width,
         "image/class/label": label,
@@ -121,7 +122,7 @@ def make_decoder():
     return decode
 
 
-def photos_at(dataset, indices):
+def encoded_at(dataset, indices):
     """Reads the photos at some places of a split, counted as evaluation reads it.
 
     Args:
@@ -129,15 +130,26 @@ def photos_at(dataset, indices):
       indices: places from 0, in any order.
 
     Returns:
-      A list of uint8 [height, width, 3] arrays, one for each of `indices`, in their order; shrunk
-      to at most `LONGEST_SIDE` pixels a side.
+      A list of bytes, the encoded photo for each of `indices`, in their order.
     """
     shards = (read_examples(shard, dataset.num_classes) for shard in dataset.data_sources)
     wanted, found = {int(index) for index in indices}, {}
     for place, example in enumerate(itertools.chain.from_iterable(shards)):
         if place in wanted:
-            encoded = example.features.feature["image/encoded"].bytes_list.value[0]
-            photo = Image.open(io.BytesIO(encoded))
-            photo.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-            found[place] = np.asarray(photo.convert("RGB"))
+            found[place] = example.features.feature["image/encoded"].bytes_list.value[0]
     return [found[int(index)] for index in indices]
+
+
+def photos_at(dataset, indices, longest_side=LONGEST_SIDE):
+    """Decodes the photos that `encoded_at` reads, each shrunk to `longest_side` pixels at most.
+
+    Returns:
+      A list of uint8 [height, width, 3] arrays, one for each of `indices`, in their order.
+    """
+    return [_decoded(encoded, longest_side) for encoded in encoded_at(dataset, indices)]
+
+
+def _decoded(encoded, longest_side):
+    photo = Image.open(io.BytesIO(encoded))
+    photo.thumbnail((longest_side, longest_side))
+    return np.asarray(photo.convert("RGB"))

@@ -8,17 +8,22 @@ the next time. Where there is no network, put it there by hand. A source is chec
 published sha256, wherever it comes from; other photos are for convert_flowers.py.
 """
 
-import json
 import os
 from pathlib import Path
 
 from archives import unpack
 from bad_input import BadInput
-from datasets.description import read_description
-from datasets.shards import check_destination, write_shards
-from download import Archive, download, is_published, local_path
-from files import folder_beside, locked
-from flags import Parser, run
+from datasets.published import (
+    check_published,
+    command_line,
+    kept_or_fetched,
+    make_once,
+    print_result,
+)
+from datasets.shards import write_shards
+from download import Archive, local_path
+from files import folder_beside
+from flags import run
 
 SOURCE_VARIABLE = "FLOWERS_URL"
 ARCHIVE_FILE = "flower_photos.tgz"
@@ -34,15 +39,16 @@ FLOWER_PHOTOS = Archive(
 
 
 def download_and_convert(dataset_dir, source=None, *, archive=FLOWER_PHOTOS, progress=True):
-    """Makes the flowers dataset in `dataset_dir`, unless one is there already.
+    """Makes the flowers dataset in `dataset_dir`, unless it is there already.
 
     The unpacked photos are removed afterwards, the archive is kept next to `dataset_dir`. Of two
     processes the second waits for the first and finds its work done.
 
     Args:
       dataset_dir: where the dataset goes.
-      source: a URL (http, https or file) or a path of the archive; by default the archive next to
-        `dataset_dir`, else the environment variable FLOWERS_URL, else the published address.
+      source: a URL (http, https or file) or a path of the archive; by default the environment
+        variable FLOWERS_URL, else the published address. From an address nothing is fetched where
+        the archive lies next to `dataset_dir`.
       archive: the facts to check against.
       progress: whether to show progress bars on a terminal.
 
@@ -50,57 +56,33 @@ def download_and_convert(dataset_dir, source=None, *, archive=FLOWER_PHOTOS, pro
       The content of `dataset.json`, a dict.
 
     Raises:
-      BadInput: no network, another file than the published one, no room on the disk, or shards
-        without `dataset.json` in `dataset_dir`.
+      BadInput: no network, another file than the published one, no room on the disk, another
+        dataset, or shards without `dataset.json`, in `dataset_dir`.
     """
     dataset_dir = Path(dataset_dir)
-    try:
-        dataset_dir.parent.mkdir(parents=True, exist_ok=True)
-        with locked(dataset_dir.parent / f".{ARCHIVE_FILE}.lock"):
-            description = read_description(dataset_dir)
-            if description is not None:
-                return description
-            with folder_beside(dataset_dir.parent / "unpacked_flowers") as unpacked:
-                check_destination(unpacked, dataset_dir)
-                path = _find_archive(dataset_dir, source, archive, progress)
-                photos_dir = _unpack(path, unpacked, archive.max_unpacked)
-                return write_shards(photos_dir, dataset_dir, progress=progress)
-    except OSError as error:
-        raise BadInput(
-            f"{dataset_dir.parent}: cannot be written ({error.strerror or error}); make room or "
-            "choose another --dataset_dir"
-        ) from error
+
+    def convert():
+        with folder_beside(dataset_dir.parent / "unpacked_flowers") as unpacked:
+            path = _find_archive(dataset_dir, source, archive, progress)
+            photos_dir = _unpack(path, unpacked, archive.max_unpacked)
+            return write_shards(photos_dir, dataset_dir, progress=progress)
+
+    return make_once(dataset_dir, "flowers", convert, lock_name=ARCHIVE_FILE)
 
 
 def _find_archive(dataset_dir, source, archive, progress):
     """Returns the path of an archive that is the published one, downloading it if need be."""
-    kept = dataset_dir.parent / ARCHIVE_FILE
-    if source is None and kept.exists():
-        _check_archive(kept, archive)
-        return kept
     source = source or os.environ.get(SOURCE_VARIABLE) or archive.url
     path = local_path(source)
-    if path is not None:
-        if not path.is_file():
-            raise BadInput(
-                f"{path}: no such file; expected {ARCHIVE_FILE} or its URL, http://, https:// or "
-                "file://"
-            )
-        _check_archive(path, archive)
-        return path
-    print(f"Fetching {source} ({archive.num_bytes / 1e6:,.0f} MB) to {kept}", flush=True)
-    download(source, kept, archive, progress)
-    return kept
-
-
-def _check_archive(path, archive):
-    """Raises `BadInput` unless the file is the published archive."""
-    if not is_published(path, archive):
+    if path is None:
+        return kept_or_fetched(dataset_dir.parent / ARCHIVE_FILE, source, archive, progress)
+    if not path.is_file():
         raise BadInput(
-            f"{path}: is not the published {ARCHIVE_FILE} ({path.stat().st_size:,} bytes, expected "
-            f"{archive.num_bytes:,} with {archive.digest}); remove it and it is fetched "
-            "anew, or convert other photos with convert_flowers.py"
+            f"{path}: no such file; expected {ARCHIVE_FILE} or its URL, http://, https:// or "
+            "file://"
         )
+    check_published(path, archive)
+    return path
 
 
 def _unpack(path, folder, max_bytes):
@@ -114,13 +96,10 @@ def _unpack(path, folder, max_bytes):
 
 def main(argv=None):
     """Makes the dataset; the last line is JSON with the photos of each split."""
-    parser = Parser(__doc__)
-    parser.flag("dataset_dir", "DIR", Path, Path("data/flowers"), "where the dataset goes")
+    parser = command_line(__doc__, "data/flowers")
     parser.flag("source", "PLACE", str, None, f"URL or path of the archive (or {SOURCE_VARIABLE})")
     flags = parser.parse_args(argv)
-    description = download_and_convert(flags.dataset_dir, flags.source)
-    counts = {name: split["num_examples"] for name, split in description["splits"].items()}
-    print(json.dumps({"dataset_dir": str(flags.dataset_dir), "num_examples": counts}))
+    print_result(flags.dataset_dir, download_and_convert(flags.dataset_dir, flags.source))
     return 0
 
 

@@ -6,6 +6,7 @@ Everything else is decoded, turned upright, laid on white where it is transparen
 
 import hashlib
 import io
+import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,11 @@ MAX_BYTES = 8 * MAX_PIXELS
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
 # MPO is what phones write: a JPEG with further pictures behind it, which decoders do not look at.
 JPEG_FORMATS = ("JPEG", "MPO")
+# How a file of one of these begins.
+SIGNATURE = re.compile(
+    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|BM.{4}\0|GIF8[79]a|RIFF.{4}WEBP|II[*+]\0|MM\0[*+]", re.DOTALL
+)
+LONGEST_SIGNATURE = 12
 # EXIF 2.32, tag 0x0112: how a photo has to be turned or mirrored to stand upright.
 ORIENTATION_TAG = 0x0112
 UPRIGHT = {
@@ -71,7 +77,17 @@ def read_photo(path):
     Raises:
       BadPhoto: the file is empty, no photo, truncated, broken, of absurd size or unreadable.
     """
-    data = _read_bytes(Path(path))
+    return make_photo(_read_bytes(Path(path)))
+
+
+def make_photo(data):
+    """Returns the `Photo` in `data`, the bytes of a file.
+
+    Raises:
+      BadPhoto: they are none, no photo, truncated, broken or of absurd size.
+    """
+    if not data:
+        raise BadPhoto("empty file")
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _check_size(*image.size)
@@ -97,6 +113,28 @@ def read_photo(path):
     )
 
 
+def begins_like_photo(path):
+    """Whether a file begins as the formats do that are read; or cannot be asked."""
+    try:
+        with Path(path).open("rb") as file:
+            return SIGNATURE.match(file.read(LONGEST_SIGNATURE)) is not None
+    except OSError:  # `read_photo` will say why
+        return True
+
+
+def thumbnail(jpeg, longest_side):
+    """Returns a photo made smaller: uint8 [height, width, 3], of at most `longest_side` pixels.
+
+    Args:
+      jpeg: of a `Photo`.
+      longest_side: in pixels; a photo that is smaller keeps its size.
+    """
+    image = Image.open(io.BytesIO(jpeg))
+    image.draft("RGB", (longest_side, longest_side))  # a JPEG is decoded at about that size
+    image.thumbnail((longest_side, longest_side))
+    return np.asarray(image.convert("RGB"))
+
+
 def _read_bytes(path):
     try:
         size = path.stat().st_size
@@ -105,8 +143,6 @@ def _read_bytes(path):
         data = path.read_bytes()
     except OSError as error:
         raise BadPhoto(f"cannot be read: {error.strerror}") from error
-    if not data:
-        raise BadPhoto("empty file")
     return data
 
 

@@ -1,46 +1,32 @@
-"""Photos in one folder a class -> sharded TFRecords, `labels.txt` and `dataset.json`.
+"""Photos -> sharded TFRecords, `labels.txt` and `dataset.json`.
 
 The photos are read twice: once to see which are good, which are equal and how large they are, once
 to write them. So a collection may be larger than memory.
 """
 
-import collections
 import contextlib
 import hashlib
 import itertools
-import os
 import re
-from concurrent.futures import ThreadPoolExecutor
+import stat
+from functools import partial
 from pathlib import Path
 
-from tqdm import tqdm
-
 from bad_input import BadInput
-from datasets.description import (
-    DESCRIPTION_FILE,
-    LABELS_FILE,
-    describe_shard,
-    find_shards,
-    shard_file,
-    write_description,
-    write_labels,
-)
+from datasets.parallel import in_parallel
+from datasets.photo_lists import list_photos
 from datasets.photos import BadPhoto, read_photo
+from datasets.shard_writer import check_destination, progress_bar, write_dataset
 from datasets.stratify import Source, group_equals, stratify
-from files import folder_beside
 
-# What other programs leave in folders of photos; hidden files are left out too.
-NO_PHOTOS = ("thumbs.db", "ehthumbs.db", "desktop.ini")
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 MAX_SHARDS = 99_999  # five digits in a shard's name
-# Decoded photos that wait for the writer, for each thread: more only take memory.
-AHEAD = 4
 
 
 def write_shards(
     photos_dir,
     dataset_dir,
     *,
+    photos_list=None,
     dataset_name="flowers",
     num_shards=5,
     validation_fraction=0.1,
@@ -49,11 +35,15 @@ def write_shards(
     on_bad_photo="skip",
     progress=True,
 ):
-    """Converts a folder of photos into a dataset that appears in `dataset_dir` when it is complete.
+    """Converts photos into a dataset that appears in `dataset_dir` when it is complete.
 
     Args:
-      photos_dir: a folder with one folder a class; the folders' names are the labels' names.
+      photos_dir: a folder with one folder a class, whose names are the labels' names; None with
+        `photos_list`.
       dataset_dir: where the dataset goes; made if need be. Other files there are left alone.
+      photos_list: in place of the folder, a CSV file with the columns file,label; see
+        `photo_lists.read_photos_list`. The same photos give the same dataset either way, where
+        the list names them as they lie in the folder.
       dataset_name: what the shards' names begin with.
       num_shards: how many files a split has.
       validation_fraction: share of each class that is held out, above 0.
@@ -69,7 +59,8 @@ def write_shards(
 
     Raises:
       BadInput: an argument out of range; no photos; a class without a readable one; a dataset in
-        `dataset_dir` already; a bad photo under "fail"; a disk that is full or read-only.
+        `dataset_dir` already; a bad photo under "fail"; a bad record of the list; a disk that is
+        full or read-only.
     """
     settings = {
         "num_shards": num_shards,
@@ -79,22 +70,22 @@ def write_shards(
         "on_bad_photo": on_bad_photo,
     }
     check_settings(dataset_name, settings)
-    photos_dir, dataset_dir = Path(photos_dir), Path(dataset_dir)
-    classes = find_photos(photos_dir)
-    check_destination(photos_dir, dataset_dir)
+    photos, dataset_dir = list_photos(photos_dir, photos_list), Path(dataset_dir)
+    check_destination(dataset_dir)
+    _check_not_inside(photos.place, dataset_dir)
 
-    sources, skipped = _read_photos(photos_dir, classes, on_bad_photo, progress)
+    sources, bad = _read_photos(photos, on_bad_photo, progress)
     groups, in_two_classes = group_equals(sources)
-    _check_every_class(photos_dir, classes, groups, skipped)
+    _check_every_class(photos, groups, bad)
     splits = stratify(groups, validation_fraction, test_fraction, seed)
     description = {
         "name": dataset_name,
-        "labels": list(classes),
-        "skipped": skipped,
+        "labels": list(photos.classes),
+        "skipped": [{"file": photo.file, "reason": reason} for photo, reason in bad],
         "in_two_classes": [[source.file for source in group] for group in in_two_classes],
         "settings": settings,
     }
-    return _write_dataset(dataset_dir, description, splits, progress)
+    return write_dataset(dataset_dir, description, splits, _load_jpeg, progress=progress)
 
 
 def check_settings(dataset_name, settings):
@@ -113,243 +104,97 @@ def check_settings(dataset_name, settings):
         raise BadInput(f"on_bad_photo: expected skip or fail, got {settings['on_bad_photo']!r}")
 
 
-def find_photos(photos_dir):
-    """Returns {class: [path, ...]}, both sorted, of all that might be a photo in a class folder.
-
-    Raises:
-      BadInput: there is no such folder, no class folder in it, or one with nothing in it.
-    """
-    if not photos_dir.is_dir():
-        raise BadInput(f"{photos_dir}: no such folder; expected one that holds a folder a class")
-    folders = [path for path in _visible(photos_dir) if path.is_dir()]
-    if not folders:
-        found = "files, but no folders" if _visible(photos_dir) else "nothing"
-        raise BadInput(
-            f"{photos_dir}: holds {found}; expected one folder a class, such as "
-            f"{photos_dir / 'daisy'}, with that class's photos in it"
-        )
-    for folder in folders:
-        inside = _visible(folder)
-        if all(path.is_dir() for path in inside):
-            hint = f"; is {folder} the folder of photos?" if inside else ""
-            raise BadInput(
-                f"{folder}: holds no photo; remove the folder or put photos of that class in{hint}"
-            )
-        if not folder.name.isprintable():
-            raise BadInput(f"{str(folder)!a}: rename it; labels.txt cannot hold such a name")
-    return {folder.name: _visible(folder) for folder in folders}
-
-
-def _visible(folder):
-    """Returns what is in a folder, sorted by name, without hidden files and known litter."""
-    try:
-        paths = sorted(folder.iterdir(), key=lambda path: path.name)
-    except OSError as error:
-        raise BadInput(f"{folder}: cannot be read: {error.strerror}") from error
-    return [
-        path
-        for path in paths
-        if not path.name.startswith(".") and path.name.lower() not in NO_PHOTOS
-    ]
-
-
-def check_destination(photos_dir, dataset_dir):
-    """Raises `BadInput` where no dataset can go: over another, among the photos, in no folder."""
+def _check_not_inside(photos_dir, dataset_dir):
+    """Raises `BadInput` where a dataset would lie in the folder of photos; no list is one."""
     target = dataset_dir.resolve()
-    existing = next(path for path in (target, *target.parents) if path.exists())
-    if not (existing.is_dir() and os.access(existing, os.W_OK)):
-        raise BadInput(
-            f"{dataset_dir}: cannot be written, {existing} is no folder or read-only; choose "
-            "another folder"
-        )
     if photos_dir.resolve() in (target, *target.parents):
         raise BadInput(
             f"{dataset_dir}: lies in the folder of photos and would be taken for a class; choose "
             "another folder for the dataset"
         )
-    own_names = (LABELS_FILE, DESCRIPTION_FILE)
-    if find_shards(dataset_dir) or any((dataset_dir / name).exists() for name in own_names):
-        raise BadInput(
-            f"{dataset_dir}: holds a dataset already; choose another folder, or delete its "
-            f".tfrecord files, {LABELS_FILE} and {DESCRIPTION_FILE}"
-        )
 
 
-def _read_photos(photos_dir, classes, on_bad_photo, progress):
-    """Reads every photo once; returns ([`Source`, ...], [{file, reason}, ...])."""
+def _read_photos(photos, on_bad_photo, progress):
+    """Reads every photo once; returns ([`Source`, ...], [(`ListedPhoto`, reason), ...])."""
     # Here and not above: importing TensorFlow takes seconds, and wrong folders are told before.
     from datasets.examples import make_decoder
 
-    decode = make_decoder()
-
-    def read(path):
+    def read(photo, decode):
         try:
-            return _read_source(photos_dir, path, decode)
+            return _read_source(photo, decode)
         except BadPhoto as error:
             if on_bad_photo == "fail":
+                record = f", {photo.record} of {photos.place}" if photo.record else ""
                 raise BadInput(
-                    f"{path}: {error}; remove it, or leave out all such files with "
+                    f"{photo.path}{record}: {error}; remove it, or leave out all such files with "
                     "--on_bad_photo skip"
                 ) from error
-            return {"file": _relative(photos_dir, path), "reason": str(error)}
+            return photo, str(error)
 
-    beside = [path for path in _visible(photos_dir) if path.suffix.lower() in PHOTO_SUFFIXES]
-    paths = [path for path in beside if path.is_file()]
-    paths += itertools.chain.from_iterable(classes.values())
-    results = list(_in_parallel(read, paths, "reading", progress))
+    listed = [*photos.strays, *itertools.chain.from_iterable(photos.classes.values())]
+    with progress_bar(listed, "reading", progress) as bar:
+        results = list(in_parallel(partial(read, decode=make_decoder()), bar))
     return (
         [result for result in results if isinstance(result, Source)],
         [result for result in results if not isinstance(result, Source)],
     )
 
 
-def _relative(photos_dir, path):
-    """Returns `daisy/5.jpg`, printable even where a file's name is no UTF-8."""
-    name = path.relative_to(photos_dir).as_posix()
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
-
-
-def _read_source(photos_dir, path, decode):
+def _read_source(photo, decode):
     """Returns the `Source` of a photo that Pillow reads and TensorFlow decodes to the same size."""
-    if path.is_dir():
-        raise BadPhoto("a folder; photos are read from the class folder itself")
-    if not path.is_file():
-        raise BadPhoto("no regular file")
-    if path.parent == photos_dir:
+    _check_regular(photo.path)
+    if photo.label is None:
         raise BadPhoto("lies in no class folder")
-    photo = read_photo(path)
-    if decode(photo.jpeg) != (photo.height, photo.width, 3):
+    content = read_photo(photo.path)
+    if decode(content.jpeg) != (content.height, content.width, 3):
         raise BadPhoto("TensorFlow cannot decode it")
     return Source(
-        path=path,
-        file=_relative(photos_dir, path),
-        label=path.parent.name,
-        height=photo.height,
-        width=photo.width,
-        file_digest=photo.file_digest,
-        pixel_digest=photo.pixel_digest,
-        jpeg_digest=_digest(photo.jpeg),
+        path=photo.path,
+        file=photo.file,
+        label=photo.label,
+        height=content.height,
+        width=content.width,
+        file_digest=content.file_digest,
+        pixel_digest=content.pixel_digest,
+        jpeg_digest=_digest(content.jpeg),
     )
 
 
-def _in_parallel(function, items, doing, progress):
-    """Yields `function(item)` for each item, in order, computed in threads a little ahead."""
-    waiting = collections.deque()
-    num_threads = os.cpu_count() or 1
-    pool = ThreadPoolExecutor(num_threads)
-    bar = tqdm(items, doing, unit=" photos", disable=None if progress else True)
+def _check_regular(path):
     try:
-        for item in bar:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > AHEAD * num_threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        bar.close()
-        pool.shutdown(cancel_futures=True)
+        mode = path.stat().st_mode
+    except FileNotFoundError as error:
+        raise BadPhoto("no such file") from error
+    except (OSError, ValueError) as error:  # the latter of a name with a null byte
+        raise BadPhoto(f"cannot be read: {error}") from error
+    if stat.S_ISDIR(mode):
+        raise BadPhoto("a folder; photos are read from the class folder itself")
+    if not stat.S_ISREG(mode):
+        raise BadPhoto("no regular file")
 
 
-def _check_every_class(photos_dir, classes, groups, skipped):
+def _check_every_class(photos, groups, bad):
     left = {group[0].label for group in groups}
-    for label in classes:
+    for label in photos.classes:
         if label not in left:
-            bad = [f for f in skipped if f["file"].startswith(f"{label}/")]
-            why = "{file}: {reason}".format(**bad[0]) if bad else "each lies in another class too"
+            bad_here = [f"{photo.file}: {reason}" for photo, reason in bad if photo.label == label]
+            why = bad_here[0] if bad_here else "each lies in another class too"
             raise BadInput(
-                f"{photos_dir / label}: no usable photo in this class ({why}); put photos of it "
-                "there or remove the folder"
+                f"{photos.place}, class {label}: no usable photo in this class ({why}); add photos "
+                "of it, or remove it"
             )
 
 
-def _write_dataset(dataset_dir, description, splits, progress):
-    """Writes all files aside and moves them to their place; returns the whole description."""
-    is_new = not dataset_dir.exists()
-    try:
-        dataset_dir.parent.mkdir(parents=True, exist_ok=True)
-        with folder_beside(dataset_dir if is_new else dataset_dir / description["name"]) as aside:
-            with contextlib.closing(_load_jpegs(splits, progress)) as jpegs:
-                description = {
-                    "name": description["name"],
-                    "labels": description["labels"],
-                    "splits": {
-                        split: _write_split(aside, description, split, sources, jpegs)
-                        for split, sources in splits.items()
-                    },
-                    **description,
-                }
-            write_labels(aside, description["labels"])
-            write_description(aside, description)
-            _publish(aside, dataset_dir, is_new)
-    except OSError as error:
-        raise BadInput(
-            f"{dataset_dir}: cannot be written ({error.strerror or error}); make room or choose "
-            "another folder; nothing half-written is left"
-        ) from error
-    return description
-
-
-def _load_jpegs(splits, progress):
-    """Yields the JPEG of each `Source`, split by split."""
-
-    def load(source):
-        with contextlib.suppress(OSError, BadPhoto):
-            jpeg = source.path.read_bytes()
-            if _digest(jpeg) != source.jpeg_digest:  # it is no upright RGB JPEG as it stands
-                jpeg = read_photo(source.path).jpeg
-            if _digest(jpeg) == source.jpeg_digest:
-                return jpeg
-        raise BadInput(f"{source.path}: changed during the conversion; convert again")
-
-    sources = list(itertools.chain.from_iterable(splits.values()))
-    return _in_parallel(load, sources, "writing", progress)
+def _load_jpeg(source):
+    """Returns the JPEG of a `Source`, the same as when it was read."""
+    with contextlib.suppress(OSError, BadPhoto):
+        jpeg = source.path.read_bytes()
+        if _digest(jpeg) != source.jpeg_digest:  # it is no upright RGB JPEG as it stands
+            jpeg = read_photo(source.path).jpeg
+        if _digest(jpeg) == source.jpeg_digest:
+            return jpeg
+    raise BadInput(f"{source.path}: changed during the conversion; convert again")
 
 
 def _digest(data):
     return hashlib.sha256(data).hexdigest()
-
-
-def _write_split(aside, description, split, sources, jpegs):
-    """Writes the shards of one split; returns its part of the description."""
-    count = description["settings"]["num_shards"]
-    shards = []
-    for index in range(count):
-        chosen = sources[index * len(sources) // count : (index + 1) * len(sources) // count]
-        path = aside / shard_file(description["name"], split, index, count)
-        _write_shard(path, description["labels"], zip(chosen, jpegs))
-        shards.append(describe_shard(path, len(chosen)))
-    per_class = collections.Counter(source.label for source in sources)
-    return {
-        "num_examples": len(sources),
-        "classes": {label: per_class[label] for label in description["labels"]},
-        "shards": shards,
-    }
-
-
-def _write_shard(path, labels, photos):
-    from datasets.examples import make_example, write_examples  # TensorFlow, late as above
-
-    examples = (
-        make_example(
-            jpeg,
-            source.height,
-            source.width,
-            labels.index(source.label),
-            source.label,
-            source.file,
-        )
-        for source, jpeg in photos
-    )
-    write_examples(path, examples)
-
-
-def _publish(aside, dataset_dir, is_new):
-    """Moves a complete dataset to its place: at one stroke, or file by file beside other files.
-
-    `labels.txt` goes last: without it nothing is taken for a dataset.
-    """
-    if is_new:
-        aside.rename(dataset_dir)
-        return
-    for path in sorted(aside.iterdir(), key=lambda path: path.name == LABELS_FILE):
-        path.rename(dataset_dir / path.name)

@@ -58,7 +58,8 @@ def stratify(groups, validation_fraction, test_fraction=0.0, seed=0):
     count is as near to its fraction of the class as whole groups, taken in the seed's order, allow.
 
     Args:
-      groups: lists of `Source`s with equal pixels and one label, from `group_equals`.
+      groups: lists of `Source`s with equal pixels and one label, from `group_equals`. Here and
+        there, anything with a `Source`'s file, label and first two digests will do.
       validation_fraction: above 0, of all photos of a class.
       test_fraction: the same for the test split; 0 for none. Both together below 1.
       seed: int.

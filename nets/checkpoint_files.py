@@ -1,5 +1,6 @@
 """Checkpoint files: which one a path or a folder means, and whether it can be read."""
 
+import glob
 import os
 import re
 import tarfile
@@ -165,6 +166,13 @@ def step_of(path):
     """The global step that the checkpoint `path` was saved at; 0 where it does not say."""
     reader = read_checkpoint(path)
     return int(reader.get_tensor("global_step")) if reader.has_tensor("global_step") else 0
+
+
+def size_of(path):
+    """The bytes on the disk of the checkpoint at `path`, a V1 file or V2 prefix."""
+    path = Path(path)
+    files = [path] if path.is_file() else path.parent.glob(f"{glob.escape(path.name)}.*")
+    return sum(file.stat().st_size for file in files)
 
 
 def check_whole(path):

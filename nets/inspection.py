@@ -28,7 +28,7 @@ class Inventory:
             ("Of the run: step, optimizer", self.of_the_run),
         ):
             if shapes:
-                lines += [f"{title}:", *_table(shapes), _total(shapes), ""]
+                lines += [f"{title}:", *table(shapes), _total(shapes), ""]
         of_batch_norm = {
             name: shape
             for name, shape in self.variables.items()
@@ -61,6 +61,14 @@ def count_parameters(shapes):
     return sum(math.prod(shape) for shape in shapes.values())
 
 
+def table(shapes):
+    """A line a variable, of a dict from name to shape: both, and how many numbers it has."""
+    width = max(map(len, shapes), default=0)
+    return [
+        f"  {name:{width}}  {shape!s:20}  {math.prod(shape):>11,}" for name, shape in shapes.items()
+    ]
+
+
 def compare(path, shapes, model_name, values=None):
     """Compares a checkpoint with a network, which is built with as many classes as it has.
 
@@ -76,13 +84,32 @@ def compare(path, shapes, model_name, values=None):
     Raises:
       BadInput: there is no such network.
     """
-    network = find_network(model_name)
-    num_classes = _num_classes(shapes, network)
-    with tf.Graph().as_default():
-        images = tf.zeros([1, network.image_size, network.image_size, network.channels])
-        get_network_fn(model_name, num_classes, is_training=True)(images)
-        found = warm_start.compare(path, slim.get_model_variables(), values=values)
+    num_classes = _num_classes(shapes, find_network(model_name))
+    found = warm_start.compare(path, network_variables(model_name, num_classes), values=values)
     return found, num_classes
+
+
+def network_variables(model_name, num_classes, image_size=None, channels=None):
+    """The model variables of a network as it is trained, from its first layer to its last.
+
+    Args:
+      model_name: a name of the table of networks.
+      num_classes: how many logits.
+      image_size: the side of its images in pixels; by default the published one, as `channels`.
+      channels: those of its images.
+
+    Returns:
+      A list of variables, in a graph of their own.
+
+    Raises:
+      BadInput: there is no such network.
+    """
+    network = find_network(model_name)
+    side, channels = image_size or network.image_size, channels or network.channels
+    with tf.Graph().as_default():
+        images = tf.zeros([1, side, side, channels])
+        get_network_fn(model_name, num_classes, is_training=True)(images)
+        return slim.get_model_variables()
 
 
 def describe_comparison(found, shapes, model_name, num_classes):
@@ -110,7 +137,7 @@ def describe_comparison(found, shapes, model_name, num_classes):
         f"Of another shape: {len(misshapen)}",
         *misshapen,
         f"Too much in the checkpoint: {len(unused)}",
-        *_table(unused),
+        *table(unused),
     ]
     if found.averages:
         lines.append(f"Moving averages: of {len(found.averages)} of the network's variables")
@@ -129,14 +156,6 @@ def _num_classes(shapes, network):
 def _by_number(name):
     """A key that sorts Conv2d_10 after Conv2d_2."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
-
-
-def _table(shapes):
-    """A line a variable: its name, its shape, how many numbers it has."""
-    width = max(map(len, shapes), default=0)
-    return [
-        f"  {name:{width}}  {shape!s:20}  {math.prod(shape):>11,}" for name, shape in shapes.items()
-    ]
 
 
 def _total(shapes):

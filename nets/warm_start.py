@@ -66,7 +66,7 @@ class WarmStart:
             ("Unused in the checkpoint", self.unused),
         ):
             if names:
-                lines.append(f"{what}: {len(names)} ({_some(names, 3)})")
+                lines.append(f"{what}: {len(names)} ({some(names, 3)})")
         return lines
 
 
@@ -196,19 +196,19 @@ def check(found, model_name, ignore_missing_vars=False):
     if not found.restored:
         raise BadInput(
             f"{found.checkpoint} holds no variable of {model_name} that is not excluded (it holds "
-            f"{_some(found.unused, 3)}); give --checkpoint_path a checkpoint of {model_name}"
+            f"{some(found.unused, 3)}); give --checkpoint_path a checkpoint of {model_name}"
         )
     faults = found.faults
     if faults and not ignore_missing_vars:
         if set(found.missing) & set(found.averages):
             raise BadInput(
-                f"{found.checkpoint} holds moving averages in place of {_some(found.missing, 3)}; "
+                f"{found.checkpoint} holds moving averages in place of {some(found.missing, 3)}; "
                 "give --restore_moving_averages"
             )
         scopes = sorted({_scope(name) for name in [*found.missing, *found.misshapen]})
         raise BadInput(
-            f"{found.checkpoint} does not fit {model_name}: {_some(faults, 10, '; ')}. To begin "
-            f"with random values there, add {_some(scopes, 3, ',')} to "
+            f"{found.checkpoint} does not fit {model_name}: {some(faults, 10, '; ')}. To begin "
+            f"with random values there, add {some(scopes, 3, ',')} to "
             "--checkpoint_exclude_scopes, or give --ignore_missing_vars"
         )
 
@@ -232,6 +232,7 @@ def restore_fn(found):
     return slim.assign_from_values_fn(by_name)
 
 
-def _some(names, most, comma=", "):
+def some(names, most, comma=", "):
+    """The first `most` of `names`, and how many more there are, as text."""
     more = f"{comma}and {len(names) - most} more" if len(names) > most else ""
     return comma.join(names[:most]) + more

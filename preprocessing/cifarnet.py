@@ -15,7 +15,7 @@ its own.
 
 import numpy as np
 
-from preprocessing.jpeg import decode
+from preprocessing.decoding import decode
 from slim_on_tf2 import tf
 
 PADDING = 4  # pixels a side, in training
@@ -31,7 +31,7 @@ def preprocess_for_train(encoded, height, width, seed, fast_mode=True, use_grays
     """Decodes a JPEG, takes a window of it, flips it and changes its light.
 
     Args:
-      encoded: string scalar, the bytes of a JPEG.
+      encoded: string scalar, the bytes of a JPEG, PNG, GIF or BMP.
       height, width: the output's size in pixels.
       seed: int [2], the source of every random choice: equal seeds give equal bits.
       fast_mode: changes nothing here; the scheme has no slow part.

@@ -30,25 +30,30 @@ def get_preprocessing(name, is_training, fast_mode=True, use_grayscale=False):
       use_grayscale: gives one channel of grey instead of three of colour.
 
     Returns:
-      preprocess(encoded, height, width, seed=None) -> float32 [height, width, 3], or
-      [height, width, 1] with `use_grayscale`, where encoded is a string scalar with the bytes of a
-      JPEG, and seed is int [2], needed in training and unused in evaluation.
+      preprocess(photo, height, width, seed=None) -> float32 [height, width, 3], or
+      [height, width, 1] with `use_grayscale`. The photo is a string scalar with the bytes of a
+      JPEG, PNG, GIF or BMP; in evaluation it may be a picture too, [any height, any width, 3] of
+      uint8, or of float32 in [0, 1]. The seed is int [2], needed in training and unused in
+      evaluation.
 
     Raises:
       BadInput: there is no scheme of that name.
     """
     scheme = _scheme(name)
 
-    def preprocess_for_train(encoded, height, width, seed=None):
+    def preprocess_for_train(photo, height, width, seed=None):
         if seed is None:
             raise ValueError("preprocessing for training needs a seed, an int tensor of shape [2]")
-        return scheme.preprocess_for_train(encoded, height, width, seed, fast_mode, use_grayscale)
+        return scheme.preprocess_for_train(photo, height, width, seed, fast_mode, use_grayscale)
 
-    def preprocess_for_eval(encoded, height, width, seed=None):
+    def preprocess_for_eval(photo, height, width, seed=None):
         del seed
-        from preprocessing.jpeg import decode
+        from preprocessing.decoding import decode, to_grey
+        from slim_on_tf2 import tf
 
-        image = decode(encoded, use_grayscale=use_grayscale)
+        photo = tf.convert_to_tensor(photo)
+        image = decode(photo) if photo.dtype == tf.string else photo
+        image = to_grey(image) if use_grayscale else image
         return scheme.preprocess_for_eval(image, height, width)
 
     return preprocess_for_train if is_training else preprocess_for_eval

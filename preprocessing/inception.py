@@ -11,7 +11,7 @@ Every random choice is a function of the seed that the caller gives, and draws f
 its own, so that no two choices depend on each other.
 """
 
-from preprocessing.jpeg import decode
+from preprocessing.decoding import as_jpeg, decode
 from slim_on_tf2 import tf
 
 CROP_AREA = (0.05, 1.0)  # of the photo's area
@@ -50,7 +50,7 @@ def preprocess_for_train(encoded, height, width, seed, fast_mode=True, use_grays
     """Decodes a distorted crop of a JPEG; nothing outside the crop is decoded.
 
     Args:
-      encoded: string scalar, the bytes of a JPEG.
+      encoded: string scalar, the bytes of a JPEG, PNG, GIF or BMP.
       height, width: the output's size in pixels.
       seed: int [2], the source of every random choice: equal seeds give equal bits.
       fast_mode: resizes bilinearly and leaves hue and contrast as they are. Else the seed chooses
@@ -63,6 +63,7 @@ def preprocess_for_train(encoded, height, width, seed, fast_mode=True, use_grays
     crop_seed, resize_seed, flip_seed, colour_seed = tf.unstack(
         tf.random.experimental.stateless_split(seed, 4)
     )
+    encoded = as_jpeg(encoded)
     window = distorted_window(tf.image.extract_jpeg_shape(encoded), crop_seed)
     image = decode(encoded, window, use_grayscale)
     image = tf.image.convert_image_dtype(image, tf.float32)

@@ -6,7 +6,7 @@ pixels of the 500 of a photo. Training shows the same as evaluation, for a digit
 or of other colours may be another digit, or none.
 """
 
-from preprocessing.jpeg import decode
+from preprocessing.decoding import decode
 from slim_on_tf2 import tf
 
 
@@ -14,7 +14,7 @@ def preprocess_for_train(encoded, height, width, seed, fast_mode=True, use_grays
     """Decodes a JPEG and does as `preprocess_for_eval`.
 
     Args:
-      encoded: string scalar, the bytes of a JPEG.
+      encoded: string scalar, the bytes of a JPEG, PNG, GIF or BMP.
       height, width: the output's size in pixels.
       seed: unused; nothing is random.
       fast_mode: changes nothing here; the scheme has no slow part.

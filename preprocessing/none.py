@@ -4,7 +4,7 @@ For networks that bring their own scaling, and to see what a scheme's distortion
 Training shows the same as evaluation.
 """
 
-from preprocessing.jpeg import decode
+from preprocessing.decoding import decode
 from slim_on_tf2 import tf
 
 
@@ -12,7 +12,7 @@ def preprocess_for_train(encoded, height, width, seed, fast_mode=True, use_grays
     """Decodes a JPEG and does as `preprocess_for_eval`.
 
     Args:
-      encoded: string scalar, the bytes of a JPEG.
+      encoded: string scalar, the bytes of a JPEG, PNG, GIF or BMP.
       height, width: the output's size in pixels.
       seed: unused; nothing is random.
       fast_mode: changes nothing here; the scheme has no slow part.

@@ -13,7 +13,7 @@ Every random choice is a function of the seed that the caller gives, and draws f
 its own.
 """
 
-from preprocessing.jpeg import decode
+from preprocessing.decoding import as_jpeg, decode
 from slim_on_tf2 import tf
 
 MEAN_RGB = (123.68, 116.78, 103.94)  # of ImageNet's training photos, of 255
@@ -30,7 +30,7 @@ def preprocess_for_train(encoded, height, width, seed, fast_mode=True, use_grays
     costs less, so this does the former.
 
     Args:
-      encoded: string scalar, the bytes of a JPEG.
+      encoded: string scalar, the bytes of a JPEG, PNG, GIF or BMP.
       height, width: the output's size in pixels.
       seed: int [2], the source of every random choice: equal seeds give equal bits.
       fast_mode: changes nothing here; the scheme has no slow part.
@@ -42,6 +42,7 @@ def preprocess_for_train(encoded, height, width, seed, fast_mode=True, use_grays
     """
     del fast_mode
     window_seed, flip_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+    encoded = as_jpeg(encoded)
     window = random_window(tf.image.extract_jpeg_shape(encoded), height, width, window_seed)
     image = decode(encoded, window, use_grayscale)
     image = tf.image.resize_images(image, [height, width])

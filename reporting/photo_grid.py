@@ -24,16 +24,30 @@ def photo_grid(photos, names, title, subtitle):
     """
     # As three equal channels, because matplotlib would paint a single one in false colours.
     photos = np.broadcast_to(photos, (*np.shape(photos)[:3], 3))
-    columns = math.ceil(math.sqrt(len(photos)))
+    wide = relative_width(photos)
+    columns = math.ceil(math.sqrt(len(photos) / wide))
     rows = math.ceil(len(photos) / columns)
     with style():
-        body = new_figure(columns * SIDE, 0.8 + rows * (SIDE + 0.25), title, subtitle)
+        body = new_figure(columns * wide * SIDE, 0.8 + rows * (SIDE + 0.25), title, subtitle)
         grid = body.subplots(rows, columns, squeeze=False).flatten()
         for axes in grid:
             axes.set_axis_off()
         for axes, photo, name in zip(grid, photos, names):
             axes.imshow(photo)
-            axes.set_title(fit(name, SIDE - 0.3), size=TEXT_SIZE)
+            axes.set_title(fit(name, wide * SIDE - 0.3), size=TEXT_SIZE)
         png = io.BytesIO()
         body.figure.savefig(png, format="png")
     return png.getvalue()
+
+
+def relative_width(photos):
+    """How many times as wide as high the cells of a grid are that suit all `photos`.
+
+    Args:
+      photos: a sequence of arrays [h, w, ...].
+
+    Returns:
+      1, or more where every photo is wider than high, as a photo beside its heat map is; at most 2.
+    """
+    ratios = (np.shape(photo)[1] / np.shape(photo)[0] for photo in photos)
+    return min(max(1.0, min(ratios, default=1.0)), 2.0)

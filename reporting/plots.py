@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from bad_input import BadInput
+from reporting.framed_photos import NARROWEST_GRID, caption, framed_photos
 from reporting.metrics import (
     calibration_bins,
     class_scores,
@@ -41,11 +42,8 @@ PERCENT_TICKS = FuncFormatter(lambda share, _: percent(share))
 COUNT_TICKS = FuncFormatter(lambda count, _: f"{count:,.0f}")
 
 # In inches
-NARROWEST_GRID = 4.6
-PHOTO_SIDE = 1.9
 WIDEST_NAME = 1.7  # beside an axis
 
-PHOTO_COLUMNS = 5
 FEW_POINTS = 30  # of a curve: so few are marked one by one
 SMALLEST_TEXT = 5.5  # points; numbers that would have to be smaller are left out
 MOST_CLASSES_SCORED = 120
@@ -80,6 +78,15 @@ def surest_mistakes(predictions, n):
     """
     wrong = np.flatnonzero(~predictions.correct)
     return wrong[np.argsort(-predictions.confidence[wrong], kind="stable")][:n]
+
+
+def least_sure(predictions, n):
+    """Finds the predictions of the lowest confidence, right or wrong.
+
+    Returns:
+      int64 [min(n, photos)], indices into `predictions`, the least sure first.
+    """
+    return np.argsort(predictions.confidence, kind="stable")[:n]
 
 
 def plot_predictions(predictions, indices, photos, path):
@@ -254,34 +261,17 @@ def _say(body, message):
 
 def _photo_grid(predictions, indices, photos, title, subtitle):
     """Makes the figure of `plot_predictions` and `plot_mistakes`."""
-    columns = max(1, min(PHOTO_COLUMNS, math.ceil(math.sqrt(len(indices)))))
-    rows = max(1, math.ceil(len(indices) / columns))
-    side = max(PHOTO_SIDE, NARROWEST_GRID / columns - 0.4)
-    body = new_figure(columns * (side + 0.3), 0.8 + rows * (side + 0.55), title, subtitle)
-    grid = body.subplots(rows, columns, squeeze=False).flatten()
-    for axes in grid:
-        axes.set_axis_off()
-    for axes, index, photo in zip(grid, indices, photos):
-        _show_photo(axes, photo, right=predictions.correct[index])
-        _caption_photo(axes, predictions, index, side)
-    return body.figure
+    figure, frames, width = framed_photos(photos, title, subtitle)
+    for axes, index in zip(frames, indices):
+        _mark_photo(axes, right=predictions.correct[index])
+        _caption_photo(axes, predictions, index, width)
+    return figure
 
 
-def _show_photo(axes, photo, right):
-    """Shows a photo of any shape in a square, framed and marked by colour and by sign."""
-    height, width = np.shape(photo)[:2]
-    half = max(height, width) / 2
-    axes.imshow(photo)
-    axes.set(
-        xlim=(width / 2 - half - 0.5, width / 2 + half - 0.5),
-        ylim=(height / 2 + half - 0.5, height / 2 - half - 0.5),
-        xticks=[],
-        yticks=[],
-    )
-    axes.set_axis_on()
-    axes.grid(False)
+def _mark_photo(axes, right):
+    """Marks a photo by colour and by sign."""
     colour = BLUE if right else VERMILLION
-    axes.spines[:].set(visible=True, color=colour, linewidth=2)
+    axes.spines[:].set(color=colour, linewidth=2)
     axes.annotate(
         "✓" if right else "✗",
         (1, 0),
@@ -296,25 +286,14 @@ def _show_photo(axes, photo, right):
     )
 
 
-def _caption_photo(axes, predictions, index, side):
-    """Writes prediction and truth above a photo `side` inches wide, and how probable each was."""
+def _caption_photo(axes, predictions, index, width):
+    """Writes prediction and truth above a photo `width` inches wide, and how probable each was."""
     names, probabilities = predictions.class_names, predictions.probabilities[index]
     predicted, label = predictions.predicted[index], predictions.labels[index]
     right = predicted == label
-
-    look = {"size": TEXT_SIZE, "weight": "bold"}
-    probability = percent(probabilities[predicted])
-    name = fit(names[predicted], side - text_width(f"  {probability}", **look), **look)
-    look["color"] = BLUE if right else VERMILLION
-    axes.set_title(name, loc="left", pad=16, **look)
-    axes.set_title(probability, loc="right", pad=16, **look)
-
-    look = {"size": TEXT_SIZE - 1}
-    probability = "" if right else percent(probabilities[label])
-    name = fit(names[label], side - text_width(f"truth:   {probability}", **look), **look)
-    look |= {"color": GREY, "xycoords": "axes fraction", "textcoords": "offset points"}
-    axes.annotate(f"truth: {name}", (0, 1), (0, 5), ha="left", **look)
-    axes.annotate(probability, (1, 1), (0, 5), ha="right", **look)
+    headline = (names[predicted], percent(probabilities[predicted]))
+    truth = (f"truth: {names[label]}", "" if right else percent(probabilities[label]))
+    caption(axes, width, headline, truth, BLUE if right else VERMILLION)
 
 
 def _matrix_ticks(names, totals, cell):

@@ -50,6 +50,7 @@ def test_the_flags_have_the_documented_defaults():
     flags = convert_flowers.parse_flags(["--photos_dir", "p", "--dataset_dir", "d"])
     assert vars(flags) == {
         "photos_dir": Path("p"),
+        "photos_list": None,
         "dataset_dir": Path("d"),
         "dataset_name": "flowers",
         "num_shards": 5,
@@ -84,9 +85,40 @@ def test_a_bad_flag_is_named_in_one_line(capsys, flag, value):
     assert message.count("\n") == 1
 
 
-def test_both_folders_are_needed():
-    with pytest.raises(BadInput, match="--photos_dir and --dataset_dir are needed"):
-        run_main("--photos_dir", "p")
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--photos_dir", "p"],
+        ["--dataset_dir", "d"],
+        ["--photos_list", "p.csv"],
+        ["--photos_dir", "p", "--photos_list", "p.csv", "--dataset_dir", "d"],
+    ],
+)
+def test_photos_and_a_folder_for_the_dataset_are_needed(flags):
+    with pytest.raises(BadInput, match="--photos_dir and --dataset_dir are needed.*--photos_list"):
+        run_main(*flags)
+
+
+def test_a_list_takes_the_place_of_the_folder(tmp_path, capsys):
+    photos = write_photos(tmp_path / "photos", {"heap": 10})
+    (photos / "photos.csv").write_text(
+        "file,label\nheap/none.jpg,even\n"
+        + "".join(f"heap/{i}.jpg,{'odd' if i % 2 else 'even'}\n" for i in range(10))
+    )
+    dataset_dir = tmp_path / "data"
+    assert run_main("--photos_list", photos / "photos.csv", "--dataset_dir", dataset_dir) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "  heap/none.jpg: no such file" in lines
+    assert json.loads(lines[-1]) == {
+        "dataset_dir": str(dataset_dir),
+        "labels": ["even", "odd"],
+        "num_examples": {"train": 8, "validation": 2},
+        "skipped": 1,
+        "in_two_classes": 0,
+    }
+    (photos / "photos.csv").write_text("file,label\nheap/0.jpg,even\n")
+    with pytest.raises(BadInput, match="photos.csv: lists one class, expected two or more"):
+        run_main("--photos_list", photos / "photos.csv", "--dataset_dir", tmp_path / "other")
 
 
 def test_wrong_folders_are_told_before_tensorflow_is_imported(tmp_path):

@@ -1,5 +1,6 @@
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import train_flowers
 from bad_input import BadInput
 from datasets.splits import get_split
 from slim_on_tf2 import tf
-from training.evaluation import Diverged, Evaluator
+from training.evaluator import Diverged, Evaluator
 from training.run_record import read_run
 
 PLOTS = ("predictions", "mistakes", "confusion_matrix", "calibration", "per_class")
@@ -85,6 +86,51 @@ def test_the_plots_are_pictures_and_stand_in_tensorboards_events(run):
             tags |= {value.tag: event.step for value in event.summary.value}
     assert {f"plots/{name}" for name in PLOTS} | {"accuracy", "losses/cross_entropy"} <= set(tags)
     assert set(tags.values()) == {3}
+
+
+def test_the_page_and_tensorboards_pages_are_of_these_predictions(run):
+    folder = run / "log" / "eval"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    page = (folder / "report.html").read_text()
+    assert f"{100 * metrics['accuracy']:.1f} %" in page
+    assert page.count("data:image/png") == 4  # confusion matrix, calibration, scores, curves
+    (points,) = ((folder / "projector" / "metadata.tsv").read_text(),)
+    assert {line.split("\t")[0] for line in points.splitlines()[1:]} == {
+        row["filename"] for row in read_predictions(folder / "predictions.csv")
+    }
+    # The last layer of mobilenet_v1_025 reads 256 numbers.
+    assert np.loadtxt(folder / "projector" / "features.tsv").shape == (6, 256)
+
+
+def test_what_a_comparison_needs_is_written(run, capsys):
+    metrics = json.loads((run / "log" / "eval" / "metrics.json").read_text())
+    reader = tf.train.load_checkpoint(metrics["checkpoint"])
+    shapes = reader.get_variable_to_shape_map()
+    trained = [name for name in shapes if f"{name}/Adam" in shapes]
+    assert metrics["parameters"] == sum(int(np.prod(shapes[name])) for name in trained)
+    files = Path(metrics["checkpoint"]).parent.glob("model.ckpt-3.*")
+    assert metrics["checkpoint_bytes"] == sum(file.stat().st_size for file in files)
+    eval_flowers.main(["--compare", str(run / "log"), str(run / "log")])
+    first, second = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert first["mcnemar"] is None
+    assert second["mcnemar"] == {"gained": 0, "lost": 0, "p_value": 1.0}
+
+
+def test_a_watch_evaluates_each_checkpoint_of_a_run_that_has_ended(run, tmp_path, capsys):
+    _, trained, _ = train(run / "data", tmp_path, capsys, max_number_of_steps=4, save_steps=2)
+    eval_flowers.main([f"--log_dir={tmp_path}", "--watch"])
+    lines = [json.loads(x) for x in capsys.readouterr().out.splitlines() if x.startswith("{")]
+    assert [line["global_step"] for line in lines] == [0, 2, 3, 4]
+    assert lines[-1]["accuracy"] == pytest.approx(trained["accuracy"], abs=1e-6)
+
+
+def test_heat_maps_stand_beside_the_mistakes(run, tmp_path):
+    metrics = json.loads((run / "log" / "eval" / "metrics.json").read_text())
+    assert metrics["accuracy"] < 1
+    eval_flowers.main([f"--log_dir={run / 'log'}", f"--eval_dir={tmp_path}", "--explain"])
+    plain = Image.open(run / "log" / "eval" / "mistakes.png")
+    explained = Image.open(tmp_path / "mistakes.png")
+    assert explained.size != plain.size
 
 
 def test_a_path_and_latest_name_the_same_checkpoint_as_best_here(run, tmp_path):

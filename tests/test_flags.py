@@ -49,6 +49,38 @@ def test_good_flags_have_their_types():
     assert (parsed.steps, parsed.rate, parsed.kind, parsed.fast) == (3, 1.0, "adam", True)
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], []),
+        (["a.jpg", "-"], ["a.jpg", "-"]),
+        (["--steps", "3", "a.jpg"], ["a.jpg"]),
+        (["a.jpg", "--fast", "b.jpg", "--steps=3", "c.jpg"], ["a.jpg", "b.jpg", "c.jpg"]),
+    ],
+)
+def test_words_that_are_no_flags_stand_anywhere(words, expected):
+    made = parser()
+    made.positional("photos", "PHOTO", "what to look at")
+    assert made.parse_args(words).photos == expected
+    assert made.checked(steps=3).photos == []
+
+
+def test_a_mistyped_flag_is_told_from_words_that_are_none(capsys):
+    made = parser()
+    made.positional("photos", "PHOTO", "what to look at")
+    with pytest.raises(SystemExit):
+        made.parse_args(["a.jpg", "--step", "3", "b.jpg"])
+    assert "unknown flag --step; did you mean --steps?" in capsys.readouterr().err
+
+
+def test_help_names_words_that_are_no_flags():
+    made = parser()
+    made.positional("photos", "PHOTO", "what to look at")
+    page = made.format_help()
+    assert "[flags] PHOTO..." in page
+    assert any(line.split() == ["PHOTO", "what", "to", "look", "at"] for line in page.splitlines())
+
+
 def test_help_shows_each_default_once_on_the_flags_line():
     page = parser().format_help()
     for line in (
@@ -78,7 +110,35 @@ def test_run_turns_an_error_into_a_line_and_a_status(error, status, line, capsys
     assert capsys.readouterr().err.endswith(line)
 
 
-@pytest.mark.parametrize("script", ["train_flowers", "eval_flowers", "convert_flowers"])
+def test_a_call_from_python_is_checked_as_a_command_line_is():
+    given = parser().checked(steps=7, rate=0.25, fast=True, place=None)
+    assert vars(given) == vars(parser().parse_args(["--steps=7", "--rate=0.25", "--fast"]))
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"steps": 0}, "steps: expected a whole number of at least 1, got '0'"),
+        ({"step": 7}, "unknown setting step; did you mean --steps?"),
+        ({"fast": "no"}, "fast: expected True or False, got 'no'"),
+    ],
+)
+def test_a_call_from_python_that_cannot_work_is_named(values, expected):
+    with pytest.raises(BadInput) as error:
+        parser().checked(**values)
+    assert str(error.value) == expected
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "train_flowers",
+        "eval_flowers",
+        "convert_flowers",
+        "predict_flowers",
+        "export_flowers",
+    ],
+)
 def test_help_fits_a_screen_and_needs_no_tensorflow(script):
     code = f"""
 import sys, {script}

@@ -10,7 +10,7 @@ from PIL import Image
 from tiny_photos import tiny_photo
 
 from datasets import photos
-from datasets.photos import BadPhoto, read_photo
+from datasets.photos import BadPhoto, read_photo, thumbnail
 from slim_on_tf2 import tf
 
 TURN = 0x0112  # EXIF's tag for the orientation
@@ -275,3 +275,10 @@ def test_floating_point_pixels_are_refused(tmp_path):
     path = write(Image.new("F", (8, 8), 0.5), tmp_path / "a.tiff")
     with pytest.raises(BadPhoto, match="floating-point"):
         read_photo(path)
+
+
+def test_a_thumbnail_is_the_photo_made_smaller(tmp_path):
+    photo = tiny_photo(3, width=400, height=300)
+    jpeg = read_photo(write(photo, tmp_path / "large.jpg", quality=95)).jpeg
+    assert_close(thumbnail(jpeg, 40).astype(int), np.asarray(photo.resize((40, 30))).astype(int))
+    np.testing.assert_array_equal(thumbnail(jpeg, 400), pixels_of(jpeg))

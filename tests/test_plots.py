@@ -101,11 +101,13 @@ def test_charts_of_a_single_photo(plot, tmp_path):
     assert_is_a_whole_picture(plot(random_predictions(1, ["cat", "dog"]), tmp_path / "plot.png"))
 
 
+@pytest.mark.parametrize("width", [12, 24])
 @pytest.mark.parametrize("shown", [1, 7])
-def test_photo_grid_is_whole_and_its_captions_apart(shown, tmp_path, figures):
+def test_photo_grid_is_whole_and_its_captions_apart(shown, width, tmp_path, figures):
     predictions = random_predictions(30, AWKWARD_NAMES, strength=1)
     indices = plots.choose_examples(predictions, shown)
-    path = plots.plot_predictions(predictions, indices, random_photos(shown), tmp_path / "p.png")
+    photos = random_photos(shown, width=width)
+    path = plots.plot_predictions(predictions, indices, photos, tmp_path / "p.png")
     assert_is_a_whole_picture(path)
     captions = [text for text in figures[0].findobj(matplotlib.text.Text) if text.axes]
     assert_apart(figures[0], captions)
@@ -139,6 +141,17 @@ def test_photos_of_any_shape_are_shown_whole_in_equal_squares(tmp_path, figures)
         assert left <= -0.5 and right >= width - 0.5 and top <= -0.5 and bottom >= height - 0.5
     sizes = np.array([axes.get_window_extent().size for axes in shown])
     np.testing.assert_allclose(sizes, sizes[0, 0], atol=1)
+
+
+def test_photos_beside_their_heat_maps_fill_frames_as_wide(tmp_path, figures):
+    predictions = random_predictions(5, ["cat", "dog"])
+    plots.plot_predictions(predictions, range(5), random_photos(5, 10, 20), tmp_path / "p.png")
+    shown = [axes for axes in figures[0].findobj(matplotlib.axes.Axes) if axes.images]
+    for axes in shown:
+        assert (axes.get_xlim(), axes.get_ylim()) == ((-0.5, 19.5), (9.5, -0.5))
+        width, height = axes.get_window_extent().size
+        np.testing.assert_allclose(width, 2 * height, atol=2)
+        assert width >= 3 * figures[0].dpi  # inches
 
 
 def test_examples_are_spread_over_the_classes():

@@ -10,7 +10,7 @@ from PIL import Image
 
 from bad_input import BadInput
 from preprocessing import cifarnet, factory, inception, lenet, none, vgg
-from preprocessing.jpeg import decode
+from preprocessing.decoding import decode
 from slim_on_tf2 import tf
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "preprocessing.json").read_text())

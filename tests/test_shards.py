@@ -159,6 +159,79 @@ def test_what_is_no_photo_is_left_out_and_listed(tmp_path):
     assert sum(split["num_examples"] for split in description["splits"].values()) == 11
 
 
+def write_list(path, photos):
+    """Writes {file: label} as CSV, in reverse order."""
+    records = [f"{file},{label}\n" for file, label in reversed(photos.items())]
+    path.write_text("file,label\n" + "".join(records))
+    return path
+
+
+def test_a_list_gives_the_same_bytes_as_a_folder(tmp_path):
+    photos = write_photos(tmp_path / "photos", {"daisy": 12, "roses": 9})
+    tiny_photo(99).save(photos / "daisy" / "encoded_anew.png")
+    convert(photos, tmp_path / "a")
+    files = {path.relative_to(photos).as_posix(): path.parent.name for path in photos.glob("*/*")}
+    convert(None, tmp_path / "b", photos_list=write_list(photos / "photos.csv", files))
+    assert names_in(tmp_path / "a") == names_in(tmp_path / "b")
+    for name in names_in(tmp_path / "a"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_a_list_may_lie_elsewhere_and_name_classes_that_are_no_folders(tmp_path):
+    photos = write_photos(tmp_path / "photos", {"heap": 8})
+    labels = {f"photos/heap/{i}.jpg": "odd, by number" if i % 2 else "even" for i in range(8)}
+    path = tmp_path / "photos.csv"
+    path.write_text("file,label\n" + "".join(f'"{f}","{label}"\n' for f, label in labels.items()))
+    description = convert(None, tmp_path / "data", photos_list=path)
+    assert description["labels"] == ["even", "odd, by number"]
+    records = [r for s in ("train", "validation") for r in read_split(tmp_path / "data", s)]
+    assert {
+        record["image/filename"].decode(): (
+            record["image/class/text"].decode(),
+            record["image/class/label"],
+            record["image/encoded"],
+        )
+        for record in records
+    } == {
+        file: (label, description["labels"].index(label), (photos.parent / file).read_bytes())
+        for file, label in labels.items()
+    }
+
+
+def test_what_a_list_names_and_is_no_photo_is_left_out_or_ends_the_run(tmp_path):
+    photos = write_photos(tmp_path / "photos", {"daisy": 4, "roses": 4})
+    (photos / "page.jpg").write_text("<html>")
+    files = {f"{label}/{i}.jpg": label for label in ("daisy", "roses") for i in range(4)}
+    path = write_list(
+        photos / "photos.csv",
+        files
+        | {"none.jpg": "daisy", "page.jpg": "roses", "roses": "roses", f"{'x' * 300}.jpg": "daisy"},
+    )
+    with pytest.raises(
+        BadInput, match=r"xxx.jpg, record 1 \(line 2\) of .*csv: cannot be read: .*--on_bad_photo"
+    ):
+        convert(None, tmp_path / "data", photos_list=path, on_bad_photo="fail")
+    description = convert(None, tmp_path / "data", photos_list=path)
+    skipped = {bad["file"]: bad["reason"] for bad in description["skipped"]}
+    assert "too long" in skipped.pop(f"{'x' * 300}.jpg")
+    assert skipped == {
+        "none.jpg": "no such file",
+        "page.jpg": "an HTML page, no photo",
+        "roses": "a folder; photos are read from the class folder itself",
+    }
+    assert sum(split["num_examples"] for split in description["splits"].values()) == 8
+
+
+def test_a_listed_class_without_a_photo_is_an_error(tmp_path):
+    photos = write_photos(tmp_path / "photos", {"daisy": 2})
+    files = {"daisy/0.jpg": "daisy", "daisy/1.jpg": "daisy", "none.jpg": "roses"}
+    path = write_list(photos / "photos.csv", files)
+    with pytest.raises(
+        BadInput, match=r"photos.csv, class roses: no usable photo .*\(none.jpg: no such file\)"
+    ):
+        convert(None, tmp_path / "data", photos_list=path)
+
+
 def test_a_bad_photo_ends_the_run_where_that_is_wanted(tmp_path):
     photos = write_photos(tmp_path / "photos", {"daisy": 3})
     (photos / "daisy" / "page.jpg").write_text("<html>")

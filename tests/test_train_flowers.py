@@ -269,6 +269,33 @@ def test_a_flag_that_cannot_work_is_named(data, tmp_path, capsys, flag, value, e
     assert not (tmp_path / "checkpoint").exists()
 
 
+def test_variables_are_listed_by_scope_and_nothing_is_trained(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert train_flowers.main(["--list_variables", "--model_name=lenet"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    scopes = [line.partition(":")[0] for line in lines if line.startswith("LeNet")]
+    assert scopes == ["LeNet/conv1", "LeNet/conv2", "LeNet/fc3", "LeNet/fc4"]
+    # 5x5 kernels: 1 -> 32 -> 64 channels, then 7 * 7 * 64 -> 1024 -> 1001, and the biases.
+    parameters = 832 + 51_264 + 3_212_288 + 1024 * 1001 + 1001
+    assert f"{parameters:,} trainable" in lines[-1]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_may_go_on_has_not_ended(data, tmp_path, capsys, monkeypatch):
+    seen = []
+
+    def validate(self, session, step):
+        seen.append(read_run(tmp_path).ended)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(hooks.Validation, "validate", validate)
+    train(data, tmp_path, capsys, num_epochs=2)
+    assert (seen, read_run(tmp_path).ended) == ([False], False)
+    monkeypatch.undo()
+    train(data, tmp_path, capsys, num_epochs=2)
+    assert read_run(tmp_path).ended
+
+
 def test_a_split_without_photos_is_named_before_anything_is_built(tmp_path, capsys):
     photos = write_photos(tmp_path / "photos", dict.fromkeys(CLASSES, 1))
     write_shards(photos, tmp_path / "data", validation_fraction=0.1, progress=False)

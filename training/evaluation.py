@@ -1,158 +1,216 @@
-"""Evaluation: one split, read once and in order, with the weights of one checkpoint.
+"""The evaluation of a run: a split read once; figures, plots, tables and a page of them all."""
 
-Validation in training and eval_flowers.py both run this, so that they agree on the same checkpoint.
-"""
+import datetime
+from pathlib import Path
 
-from dataclasses import dataclass
-
-import numpy as np
+from tqdm import tqdm
 
 from bad_input import BadInput
-from datasets.batches import load_batch
-from nets.factory import get_network_fn
-from nets.warm_start import compare
-from preprocessing.factory import get_preprocessing
-from reporting.predictions import Predictions
-from slim_on_tf2 import slim, tf
-from training.device import session_config
+from datasets.examples import encoded_at, photos_at
+from datasets.splits import get_split
+from nets.checkpoint_files import size_of
+from reporting import metrics, plots, predictions, report
+from training import run_checkpoints, tensorboard_pages
+from training.evaluator import Diverged, Evaluator
+from training.metrics_log import read_rows, write_evaluation
+from training.run_model import RunModel
+from training.run_record import read_run
+from training.watch import new_checkpoints
+
+PHOTOS_SHOWN = 25
+SMALL = 128  # pixels, of a photo in TensorBoard's projector
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """What came out for one checkpoint."""
+def evaluate(
+    log_dir,
+    checkpoint="best",
+    split="validation",
+    dataset_dir=None,
+    eval_dir=None,
+    batch_size=32,
+    moving_averages=False,
+    explain=False,
+):
+    """Measures a run on a split, and writes what was found.
 
-    checkpoint: str
-    global_step: int
-    accuracy: float  # streaming, over all photos, in [0, 1]
-    losses: np.ndarray  # float32 [photos], the cross-entropy of each
-    predictions: Predictions
+    Args:
+      log_dir: the run's folder.
+      checkpoint: "best", "latest", or a path.
+      split: the split to read.
+      dataset_dir: its TFRecords; by default those of the training.
+      eval_dir: where to write; by default log_dir/eval.
+      batch_size: photos at once; no influence on the figures.
+      moving_averages: whether to take these in the place of the weights.
+      explain: whether mistakes.png shows, beside each photo, where the network saw its answer.
 
+    Returns:
+      The figures: those of metrics.json with `eval_dir`, and `written`, the paths of the files.
 
-class Diverged(Exception):
-    """The weights of `step` give a loss that is not a finite number."""
-
-    def __init__(self, step):
-        """Takes the step that the weights are of."""
-        super().__init__(f"the weights of step {step} give a loss that is not a finite number")
-        self.step = step
-
-
-class Evaluator:
-    """Holds the evaluation graph of a network and a split, and runs checkpoints through it."""
-
-    def __init__(self, run, dataset, batch_size):
-        """Builds the graph of `run`'s network in evaluation mode over `dataset`.
-
-        Args:
-          run: a `Run`: its network, image size and preprocessing are used.
-          dataset: a slim.dataset.Dataset whose labels are those of `run`.
-          batch_size: photos a step; no influence on the result.
-        """
-        self._dataset = dataset
-        self._class_names = run.labels
-        self._session = None
-        with tf.Graph().as_default() as self._graph:
-            preprocess = get_preprocessing(
-                run.preprocessing_name, is_training=False, use_grayscale=run.use_grayscale
-            )
-            batches = load_batch(
-                dataset,
-                batch_size,
-                run.image_size,
-                run.image_size,
-                is_training=False,
-                preprocess=preprocess,
-                with_filenames=True,
-            )
-            iterator = tf.data.make_initializable_iterator(batches)
-            batch = iterator.get_next()
-            network_fn = get_network_fn(run.model_name, len(run.labels), is_training=False)
-            logits, _ = network_fn(batch["images"])
-            self._fetches, self._accuracy = _measures(batch, logits)
-            self._start = [iterator.initializer, tf.local_variables_initializer()]
-            self._saver = tf.train.Saver(
-                [*slim.get_model_variables(), tf.train.get_or_create_global_step()]
-            )
-            self._global_step = tf.train.get_global_step()
-
-    def evaluate(self, checkpoint, interrupted=lambda: False, on_batch=lambda batch: None):
-        """Runs every photo of the split once.
-
-        Args:
-          checkpoint: path of the checkpoint to restore.
-          interrupted: asked before each batch; evaluation ends, without result, once it is true.
-          on_batch: called with each batch's values: `labels`, `probabilities`, `losses`,
-            `filenames`.
-
-        Returns:
-          An `Evaluation`, or None where it was interrupted.
-
-        Raises:
-          BadInput: the checkpoint lacks variables of the network, or the number of photos read is
-            not the split's.
-          Diverged: a photo's loss is not a finite number.
-        """
-        if self._session is None:
-            self._session = tf.Session(graph=self._graph, config=session_config())
-        _restore(self._saver, self._session, checkpoint)
-        self._session.run(self._start)
-        parts = []
-        while not interrupted():
-            try:
-                parts.append(self._session.run(self._fetches))
-            except tf.errors.OutOfRangeError:
-                return self._collect(checkpoint, parts)
-            on_batch(parts[-1])
-        return None
-
-    def _collect(self, checkpoint, parts):
-        values = {name: np.concatenate([part[name] for part in parts]) for name in self._fetches}
-        count = len(values["labels"])
-        if count != self._dataset.num_samples:
-            raise BadInput(
-                f"{count} photos were read, but {self._dataset.num_samples} belong to the split "
-                f"{self._dataset.split_name}: convert the photos anew"
-            )
-        accuracy, global_step = self._session.run([self._accuracy, self._global_step])
-        if not np.isfinite(values["losses"]).all():
-            raise Diverged(int(global_step))
-        predictions = Predictions(
-            filenames=[name.decode(errors="replace") for name in values["filenames"]],
-            labels=values["labels"],
-            probabilities=values["probabilities"],
-            class_names=self._class_names,
-        )
-        return Evaluation(
-            checkpoint, int(global_step), float(accuracy), values["losses"], predictions
-        )
+    Raises:
+      BadInput: the run, the checkpoint, the split or its labels are at fault; says which.
+    """
+    path = run_checkpoints.find(log_dir, checkpoint)
+    evaluation = _Evaluation(
+        log_dir, split, dataset_dir, eval_dir, batch_size, moving_averages, explain
+    )
+    return evaluation.of(path)
 
 
-def _measures(batch, logits):
-    """The tensors to fetch for each batch, and the streaming accuracy over all so far."""
-    accuracy, update = slim.metrics.streaming_accuracy(tf.argmax(logits, -1), batch["labels"])
-    with tf.control_dependencies([update]):
-        labels = tf.identity(batch["labels"])
-    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
-    fetches = {
-        "labels": labels,
-        "filenames": batch["filenames"],
-        "probabilities": tf.nn.softmax(logits),
-        "losses": losses,
-    }
-    return fetches, accuracy
+def watch(log_dir, timeout=None, **options):
+    """Measures each checkpoint of a run once, as it appears; yields what `evaluate` returns.
+
+    Args:
+      log_dir: the run's folder.
+      timeout: seconds without a new checkpoint after which it ends, even if the run has not.
+      **options: as for `evaluate`, all but `checkpoint`.
+    """
+    evaluation = _Evaluation(log_dir, **options)
+    for checkpoint in new_checkpoints(log_dir, timeout):
+        yield evaluation.of(checkpoint)
 
 
-def _restore(saver, session, checkpoint):
-    """Restores what `saver` saves, or says in one line why `checkpoint` does not fit."""
-    cure = "give --checkpoint best, latest, or another checkpoint of that run"
-    with session.graph.as_default():
-        saved = [*slim.get_model_variables(), tf.train.get_global_step()]
-    faults = compare(checkpoint, saved).faults
-    if faults:
+def find_split(run, split, dataset_dir=None):
+    """The `slim.dataset.Dataset` of a split of the photos that `run` was trained on, or others.
+
+    Raises:
+      BadInput: there is no such folder or split, or its labels are not the run's.
+    """
+    dataset_dir = dataset_dir or run.dataset_dir
+    if not Path(dataset_dir).is_dir():
         raise BadInput(
-            f"{checkpoint} is not of the network that run.json names ({faults[0]}); {cure}"
+            f"{dataset_dir}, where the training read its photos, is no folder here; "
+            "give --dataset_dir"
         )
-    try:
-        saver.restore(session, checkpoint)
-    except (tf.errors.OpError, ValueError) as error:
-        raise BadInput(f"{checkpoint} is broken; {cure}") from error
+    dataset = get_split(split, dataset_dir)
+    labels = [dataset.labels_to_names[label] for label in range(dataset.num_classes)]
+    if labels != run.labels:
+        raise BadInput(
+            f"the labels of the photos ({', '.join(labels)}) are not those that the network was "
+            f"trained on ({', '.join(run.labels)}); give another --dataset_dir"
+        )
+    return dataset
+
+
+class _Evaluation:
+    """Evaluates checkpoints of one run on one split, in a graph that is built once."""
+
+    def __init__(
+        self,
+        log_dir,
+        split="validation",
+        dataset_dir=None,
+        eval_dir=None,
+        batch_size=32,
+        moving_averages=False,
+        explain=False,
+    ):
+        """Finds the photos and builds the graph; arguments as for `evaluate`."""
+        self._log_dir = Path(log_dir)
+        self._folder = Path(eval_dir or Path(log_dir, "eval"))
+        self._run = read_run(log_dir)
+        self._moving_averages, self._explain = moving_averages, explain
+        self._dataset = find_split(self._run, split, dataset_dir)
+        self._evaluator = Evaluator(
+            self._run, self._dataset, batch_size, moving_averages, with_features=True
+        )
+
+    def of(self, checkpoint):
+        """Measures one checkpoint; returns and writes as `evaluate`."""
+        total, split = self._dataset.num_samples, self._dataset.split_name
+        with tqdm(total=total, unit=" photos", desc=split, disable=None) as bar:
+            found = self._measure(checkpoint, bar)
+        figures = self._figures(found)
+        tables = [self._folder / "metrics.json", self._folder / "predictions.csv"]
+        metrics.write_json(tables[0], figures)
+        predictions.write_csv(tables[1], found.predictions)
+        photos = _Photos(self._dataset, found.predictions)
+        drawn = self._draw(found, photos)
+        self._show_in_tensorboard(found, figures, drawn, photos)
+        page = self._write_page(found.predictions, figures, drawn, photos)
+        return figures | {"eval_dir": str(self._folder), "written": [*tables, *drawn, page]}
+
+    def _measure(self, checkpoint, bar):
+        try:
+            return self._evaluator.evaluate(
+                checkpoint, on_batch=lambda batch: bar.update(len(batch["labels"]))
+            )
+        except Diverged as error:
+            raise BadInput(f"{checkpoint}: {error}; give an earlier --checkpoint") from error
+
+    def _figures(self, found):
+        return {
+            "checkpoint": found.checkpoint,
+            "global_step": found.global_step,
+            "split": self._dataset.split_name,
+            "evaluated_at": datetime.datetime.now().isoformat(" ", "minutes"),
+            "network": self._run.model_name,
+            "image_size": self._run.image_size,
+            "parameters": found.parameters,
+            "checkpoint_bytes": size_of(found.checkpoint),
+            "photos_per_second": found.photos_per_second,
+            "streaming_accuracy": found.accuracy,
+            **metrics.measure(found.predictions, found.losses),
+        }
+
+    def _draw(self, found, photos):
+        """Writes the plots; returns their paths."""
+        seen, folder = found.predictions, self._folder
+        examples, mistakes = photos.examples, photos.mistakes
+        wrong = photos.at(mistakes)
+        if self._explain and wrong:
+            model = RunModel(self._log_dir, found.checkpoint, self._moving_averages)
+            wrong = model.explain(encoded_at(self._dataset, mistakes))
+        written = [
+            plots.plot_predictions(seen, examples, photos.at(examples), folder / "predictions.png"),
+            plots.plot_mistakes(seen, mistakes, wrong, folder / "mistakes.png"),
+            plots.plot_confusion_matrix(seen, folder / "confusion_matrix.png"),
+            plots.plot_calibration(seen, folder / "calibration.png"),
+            plots.plot_per_class(seen, folder / "per_class.png"),
+        ]
+        curves = read_rows(self._log_dir / "metrics.csv")
+        if curves:
+            written.append(plots.plot_learning_curves(curves, folder / "learning_curves.png"))
+        return written
+
+    def _show_in_tensorboard(self, found, figures, drawn, photos):
+        """Writes scalars, plots, precision-recall curves, and the projector's points."""
+        shown = photos.points
+        write_evaluation(self._folder, figures, drawn)
+        tensorboard_pages.write_pr_curves(self._folder, found.predictions, found.global_step)
+        tensorboard_pages.write_projector(
+            self._folder, found.predictions, shown, found.features[shown], photos.small
+        )
+
+    def _write_page(self, seen, figures, drawn, photos):
+        """Writes report.html; returns its path."""
+        return report.write_report(
+            self._folder / "report.html",
+            figures,
+            seen,
+            dict(zip(photos.reported, photos.at(photos.reported))),
+            [path for path in drawn if path.stem not in ("predictions", "mistakes")],
+            self._run.flags,
+            self._run.versions,
+            f"{self._run.dataset_name}, {self._run.model_name}",
+        )
+
+
+class _Photos:
+    """The photos that are shown, chosen by their predictions.
+
+    Each of `examples`, `mistakes`, `reported` and `points` is int64 [shown]; `small` holds the
+    photos of `points`, which are many.
+    """
+
+    def __init__(self, dataset, seen):
+        self.examples = plots.choose_examples(seen, PHOTOS_SHOWN)
+        self.mistakes = plots.surest_mistakes(seen, PHOTOS_SHOWN)
+        self.reported = report.photos_shown(seen)
+        self.points = plots.choose_examples(seen, tensorboard_pages.POINTS_SHOWN)
+        large = {*self.examples, *self.mistakes, *self.reported}
+        self._photos = dict(zip(large, photos_at(dataset, large)))
+        self.small = photos_at(dataset, self.points, SMALL)
+
+    def at(self, indices):
+        """A list of uint8 [height, width, 3], one for each of `indices` but those of `points`."""
+        return [self._photos[index] for index in indices]

@@ -8,7 +8,28 @@ from pathlib import Path
 
 from bad_input import BadInput
 from files import written_aside
-from nets.checkpoint_files import is_whole
+from nets.checkpoint_files import checkpoint_at, is_whole
+
+
+def find(log_dir, which="best"):
+    """The path of a checkpoint of a run.
+
+    Args:
+      log_dir: the run's folder.
+      which: "best", "latest", or a path.
+
+    Raises:
+      BadInput: there is no such checkpoint.
+    """
+    if which == "best":
+        best = Best(log_dir)
+        if best.checkpoint is None:
+            raise BadInput(
+                f"{log_dir} has no best checkpoint yet: no validation has ended; "
+                "give --checkpoint latest"
+            )
+        return checkpoint_at(best.checkpoint)
+    return checkpoint_at(log_dir if which == "latest" else which)
 
 
 def saved_by_run(log_dir):

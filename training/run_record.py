@@ -21,9 +21,12 @@ SHAPING = (
     "labels",
     "optimizer",
     "trainable_scopes",
+    "moving_average_decay",
     "batch_size",
     "num_examples",
 )
+# What runs of before these settings did; their run.json does not say it.
+EARLIER = {"use_grayscale": False, "moving_average_decay": None, "ended": False}
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,19 @@ class Run:
     num_examples: int
     flags: dict
     versions: dict
+    moving_average_decay: float | None = None
+    ended: bool = False  # whether nothing is left to train: the last step, or a diverged loss
 
 
 def write_run(log_dir, run):
     """Writes `run` to `log_dir`/run.json."""
     with written_aside(Path(log_dir, "run.json")) as aside:
         aside.write_text(json.dumps(dataclasses.asdict(run), indent=2) + "\n")
+
+
+def end_run(log_dir):
+    """Writes into `log_dir`/run.json that the run has ended, for those who wait for it."""
+    write_run(log_dir, dataclasses.replace(read_run(log_dir), ended=True))
 
 
 def read_run(log_dir):
@@ -66,7 +76,7 @@ def read_run(log_dir):
         raise BadInput(f"{path} is missing; {cure}")
     try:
         settings = json.loads(path.read_text())
-        known = {"use_grayscale": False} | settings  # a run of before that flag lacks it
+        known = EARLIER | settings
         run = Run(**{field.name: known[field.name] for field in dataclasses.fields(Run)})
     except (ValueError, TypeError) as error:
         raise BadInput(f"{path} is not the JSON of a run ({error}); {cure}") from error

@@ -14,9 +14,10 @@ AUXILIARY_LOSS_WEIGHT = 0.4
 
 @dataclass(frozen=True)
 class Step:
-    """The tensors of a training step. One session.run of any of them but `batch` trains."""
+    """A training step's tensors. One session.run of any but `batch` and `logits` trains."""
 
     batch: dict  # as `next_batch` gives it
+    logits: object  # float32 [batch, classes]
     total_loss: object  # float32 scalar; NaN where the loss is infinite
     measures: dict  # name -> float32 scalar
     global_step: object  # int64 scalar, after the update
@@ -77,7 +78,13 @@ def losses(logits, end_points, labels, label_smoothing=0.0):
 
 
 def training_step(
-    batch, network_fn, optimizer_name, learning_rate, trainable_scopes=(), label_smoothing=0.0
+    batch,
+    network_fn,
+    optimizer_name,
+    learning_rate,
+    trainable_scopes=(),
+    label_smoothing=0.0,
+    moving_average_decay=None,
 ):
     """Builds the step that trains the network on `batch`.
 
@@ -88,6 +95,8 @@ def training_step(
       learning_rate: float32 scalar tensor.
       trainable_scopes: scopes to train; all where empty.
       label_smoothing: as in `losses`.
+      moving_average_decay: keeps exponential moving averages of the network's variables, which
+        checkpoints hold beside them; None for none.
 
     Returns:
       A `Step`. Batch norm's moving averages and the global step are updated by the same run.
@@ -107,7 +116,20 @@ def training_step(
         variables_to_train=variables_to_train(trainable_scopes),
         check_numerics=False,  # a hook looks at the loss, and says at which step it was lost
     )
+    if moving_average_decay:
+        train_op = _update_moving_averages(train_op, moving_average_decay)
     with tf.control_dependencies([train_op]):
         global_step = tf.train.get_global_step().read_value()
     finite_or_nan = tf.where(tf.is_finite(total_loss), total_loss, float("nan"))
-    return Step(batch, finite_or_nan, measures, global_step)
+    return Step(batch, logits, finite_or_nan, measures, global_step)
+
+
+def _update_moving_averages(train_op, decay):
+    """The op that updates the averages after `train_op`.
+
+    The decay is less in the first steps, (1 + n) / (10 + n), so that the averages soon forget the
+    values that the variables had before the first weights were restored.
+    """
+    averages = tf.train.ExponentialMovingAverage(decay, tf.train.get_global_step())
+    with tf.control_dependencies([train_op]):
+        return averages.apply(slim.get_model_variables())

@@ -4,7 +4,7 @@ import pytest
 
 from bad_input import BadInput
 from slim_on_tf2 import tf
-from training.fine_tune import _errors_explained
+from training.fine_tuning import _errors_explained
 
 FLAGS = {"batch_size": 64, "image_size": 299}
 

@@ -8,21 +8,33 @@ from pathlib import Path
 
 from bad_input import BadInput
 from datasets.batches import check_records, load_batch
+from datasets.factory import DATASETS
 from datasets.splits import get_split
 from nets import keras_files, keras_weights, warm_start
 from nets.checkpoint_files import check_whole, step_of
 from nets.factory import NETWORKS, get_network_fn
+from nets.variable_list import describe_training
 from preprocessing.factory import get_preprocessing, to_pixels
 from reporting.photo_grid import photo_grid
 from slim_on_tf2 import slim, tf
 from training import hooks, run_checkpoints
 from training.device import describe_device, session_config
-from training.evaluation import Diverged, Evaluator
+from training.evaluator import Diverged, Evaluator
 from training.lock import alone_in
 from training.metrics_log import MetricsLog
-from training.run_record import Run, changed_flags, read_run, refuse_other_run, write_run
+from training.model_stats_hook import ModelStats
+from training.run_record import (
+    Run,
+    changed_flags,
+    end_run,
+    read_run,
+    refuse_other_run,
+    write_run,
+)
 from training.schedule import Schedule, batch_norm_decay, last_step, learning_rate
+from training.settings import check, fetch, settings_parser
 from training.step import next_batch, training_step, variables_to_train
+from training.tensorboard_pages import write_session_end, write_session_start
 
 PACKAGES = ("tensorflow", "tf_slim", "tf_keras", "numpy")
 # The flags that only the first start of a run reads.
@@ -37,11 +49,35 @@ SECONDS_BETWEEN_CHECKPOINTS = 600
 PHOTOS_SHOWN = 25
 
 
-def fine_tune(flags):
+def fine_tune(dataset, network, log_dir, **settings):
+    """Trains a network on a dataset, or goes on with the run that `log_dir` holds.
+
+    Args:
+      dataset: the folder of its TFRecords, or the name of one that is fetched: flowers, mnist, ...
+      network: a name of `nets.factory.NETWORKS`.
+      log_dir: where the run goes.
+      **settings: train_flowers.py's other flags by their names, such as num_epochs=20.
+
+    Returns:
+      As `train`.
+
+    Raises:
+      BadInput: as `train`; or a setting is not what its flag takes.
+    """
+    place = "dataset_name" if str(dataset) in DATASETS else "dataset_dir"
+    flags = settings_parser(__doc__).checked(
+        **{place: dataset}, model_name=network, log_dir=log_dir, **settings
+    )
+    check(flags)
+    fetch(flags)
+    return train(flags)
+
+
+def train(flags):
     """Trains a network as `flags` say, or goes on with the run that `flags.log_dir` holds.
 
     Args:
-      flags: train_flowers.py's flags after its checks; attributes by the flags' names.
+      flags: those of `settings_parser`, after `settings.check`.
 
     Returns:
       A dict: `steps`, `accuracy` (of the last validation, in [0, 1]), `best_accuracy`,
@@ -52,7 +88,7 @@ def fine_tune(flags):
         longer a number; says which, and the cure.
     """
     _say(describe_device())
-    photos, validation_photos = _read_splits(flags.dataset_dir)
+    photos, validation_photos = _read_splits(flags.dataset_dir, flags.dataset_name)
     steps = last_step(
         photos.num_samples, flags.batch_size, flags.num_epochs, flags.max_number_of_steps
     )
@@ -74,9 +110,11 @@ def fine_tune(flags):
             return _run_session(flags, run, schedule, step, first_step, init_fn, best, evaluator)
 
 
-def _read_splits(dataset_dir):
+def _read_splits(dataset_dir, dataset_name):
     """The datasets to train on and to validate with."""
-    photos, validation_photos = (get_split(name, dataset_dir) for name in ("train", "validation"))
+    photos, validation_photos = (
+        get_split(split, dataset_dir, dataset_name) for split in ("train", "validation")
+    )
     for split in (photos, validation_photos):
         if not split.num_samples:
             raise BadInput(
@@ -128,6 +166,7 @@ def _describe_run(flags, photos):
         dataset_dir=str(Path(flags.dataset_dir).resolve()),
         optimizer=flags.optimizer,
         trainable_scopes=flags.trainable_scopes,
+        moving_average_decay=flags.moving_average_decay,
         batch_size=flags.batch_size,
         num_examples=photos.num_samples,
         flags=dict(vars(flags)),
@@ -182,12 +221,18 @@ def _training_step(flags, run, photos, batch):
         or (bool(scopes) and (lambda scope: not warm_start.in_scopes(scope, scopes))),
     )
     rate = learning_rate(global_step, flags, photos.num_samples)
-    step = training_step(batch, network_fn, flags.optimizer, rate, scopes, flags.label_smoothing)
-    trained, trainable = variables_to_train(scopes), tf.trainable_variables()
-    parameters, of = (sum(map(warm_start.count_parameters, v)) for v in (trained, trainable))
+    step = training_step(
+        batch,
+        network_fn,
+        flags.optimizer,
+        rate,
+        scopes,
+        flags.label_smoothing,
+        flags.moving_average_decay,
+    )
+    trained = describe_training(variables_to_train(scopes), tf.trainable_variables())
     _say(
-        f"Network: {run.model_name} at {run.image_size} px; trains {len(trained)} of "
-        f"{len(trainable)} variables ({parameters:,} of {of:,} parameters)"
+        f"Network: {run.model_name} at {run.image_size} px; {trained}"
         f"{', batch norm frozen' if flags.freeze_batch_norm else ''}"
     )
     return step
@@ -230,6 +275,7 @@ def _run_session(flags, run, schedule, step, first_step, init_fn, best, evaluato
     saver = tf.train.Saver(max_to_keep=CHECKPOINTS_KEPT, save_relative_paths=True)
     log = MetricsLog(flags.log_dir, schedule, first_step)
     log.add_settings(vars(flags) | run.versions)
+    write_session_start(flags.log_dir, vars(flags))
     leave = hooks.LeaveOnSignal()
     done = first_step
     try:
@@ -237,6 +283,7 @@ def _run_session(flags, run, schedule, step, first_step, init_fn, best, evaluato
             checkpoint_dir=flags.log_dir,
             scaffold=tf.train.Scaffold(saver=saver, init_fn=init_fn),
             hooks=[
+                ModelStats(step.logits, flags.log_dir, step.batch["images"]),
                 tf.train.NanTensorHook(step.total_loss),
                 hooks.Progress(step, schedule, log, flags.summary_steps),
                 hooks.PhotoGrid(step, first_step, schedule, log, _photo_drawer(run)),
@@ -261,6 +308,8 @@ def _run_session(flags, run, schedule, step, first_step, init_fn, best, evaluato
         _end_diverged(flags.log_dir, diverged)
     finally:
         leave.give_back()
+    if done >= schedule.last_step:
+        _end(flags.log_dir, succeeded=True)
     return _result(flags.log_dir, done, log, best, leave)
 
 
@@ -290,9 +339,16 @@ def _photo_drawer(run):
     return draw
 
 
+def _end(log_dir, succeeded):
+    """Tells those who wait for the run that nothing more will come."""
+    write_session_end(log_dir, succeeded)
+    end_run(log_dir)
+
+
 def _end_diverged(log_dir, diverged):
     """Forgets the checkpoint, if there is one, of the weights that are lost."""
     good = run_checkpoints.forget(log_dir, diverged.step)
+    _end(log_dir, succeeded=False)
     raise BadInput(
         f"{diverged}; the last good checkpoint is {good or 'the one it began with'}. "
         "Try again with a lower --learning_rate and another --log_dir"

@@ -1,0 +1,134 @@
+"""What a trained network says about photos: from its run, or from an export of it.
+
+    from training import predict
+
+    for prediction in predict("runs/flowers", ["garden/", "rose.jpg"]):
+        print(prediction.filename, prediction.labels[0], prediction.probabilities[0])
+
+`predict_batches` is underneath: it reads photos ahead in threads, and keeps one batch in memory.
+"""
+
+import contextlib
+import itertools
+import os
+
+import numpy as np
+
+from bad_input import BadInput
+from datasets.photo_files import find_photo_files, read_photos
+from datasets.photos import BadPhoto
+from reporting.prediction_table import Prediction
+from serving.exported import ExportedModel
+from slim_on_tf2 import tf
+from training.run_model import RunModel
+
+
+def predict(
+    log_dir,
+    photos,
+    top_k=3,
+    checkpoint="best",
+    moving_averages=False,
+    export_dir=None,
+    batch_size=32,
+):
+    """Predicts what photos show.
+
+    Args:
+      log_dir: the run's folder; None with `export_dir`.
+      photos: a path or several: files, folders, patterns; see `photo_files.find_photo_files`.
+      top_k: how many names to give for each photo, where there are so many classes.
+      checkpoint: of the run: "best", "latest", or a path.
+      moving_averages: whether to take these in the place of the run's weights.
+      export_dir: predicts with this export in the place of a run.
+      batch_size: photos at once; no influence on what is predicted.
+
+    Returns:
+      A list of `Prediction`s, one for each photo; a file that is no photo has an `error`.
+
+    Raises:
+      BadInput: a path matches nothing; or the run, the checkpoint or the export is at fault.
+    """
+    for name, value in {"top_k": top_k, "batch_size": batch_size}.items():
+        if value < 1:
+            raise BadInput(f"{name}: expected a number of at least 1, got {value}")
+    names = [photos] if isinstance(photos, str | bytes | os.PathLike) else photos
+    files = find_photo_files(names)
+    with contextlib.closing(open_model(log_dir, checkpoint, moving_averages, export_dir)) as model:
+        batches = predict_batches(model, files, top_k, batch_size)
+        return [prediction for batch in batches for prediction, _ in batch]
+
+
+def open_model(log_dir, checkpoint="best", moving_averages=False, export_dir=None):
+    """Loads a run or an export; arguments as `predict`.
+
+    Returns:
+      A `RunModel` or an `ExportedModel`; both have `labels`, `probabilities`, `close`.
+
+    Raises:
+      BadInput: the run, the checkpoint or the export is at fault.
+    """
+    if export_dir is not None:
+        return ExportedModel(export_dir)
+    return RunModel(log_dir, checkpoint, moving_averages)
+
+
+def predict_batches(model, files, top_k, batch_size):
+    """Predicts what photos show, reading a bounded distance ahead.
+
+    Args:
+      model: of `open_model`.
+      files: `PhotoFile`s.
+      top_k: how many names to give for each photo, where there are so many classes.
+      batch_size: photos at once.
+
+    Yields:
+      Lists of (`Prediction`, `Photo`), one pair for each of at most `batch_size` files, in order;
+      None stands for the `Photo` where the prediction is an error.
+
+    Raises:
+      BadInput: the network gives no probabilities, as one that has diverged.
+    """
+    with contextlib.closing(read_photos(files)) as photos:
+        while batch := list(itertools.islice(photos, batch_size)):
+            yield _predict_batch(model, batch, top_k)
+
+
+def _predict_batch(model, batch, top_k):
+    """The pairs of (`Prediction`, `Photo`) for pairs of (`PhotoFile`, `Photo` or `BadPhoto`)."""
+    good = [photo.jpeg for _, photo in batch if not isinstance(photo, BadPhoto)]
+    answers = iter(_probabilities(model, good))
+    pairs = []
+    for file, photo in batch:
+        answer = photo if isinstance(photo, BadPhoto) else next(answers)
+        if isinstance(answer, BadPhoto):
+            pairs.append((Prediction(file.name, error=str(answer)), None))
+        else:
+            pairs.append((_ranked(file.name, answer, model.labels, top_k), photo))
+    return pairs
+
+
+def _probabilities(model, jpegs):
+    """For each photo its probabilities, float32 [classes], or the `BadPhoto` that TensorFlow found.
+
+    A photo that TensorFlow cannot decode fails together with all that are fed with it; so each of
+    them is tried alone then.
+    """
+    if not jpegs:
+        return []
+    try:
+        return model.probabilities(jpegs)
+    except tf.errors.InvalidArgumentError:
+        if len(jpegs) == 1:
+            return [BadPhoto("TensorFlow cannot decode it")]
+        return [answer for jpeg in jpegs for answer in _probabilities(model, [jpeg])]
+
+
+def _ranked(name, probabilities, labels, top_k):
+    if not np.isfinite(probabilities).all():
+        raise BadInput(
+            f"{name}: the network answers {probabilities[0]} and no probabilities, as one that has "
+            "diverged; use an earlier checkpoint"
+        )
+    best = np.argsort(-probabilities, kind="stable")[:top_k]
+    return Prediction(name, [labels[i] for i in best], probabilities[best].tolist())

@@ -1,0 +1,249 @@
+import base64
+import json
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_run import CLASSES, make_dataset
+from tiny_serving import photos_of_all_kinds, pixels, write_tiny_run
+
+from bad_input import BadInput
+from datasets.splits import get_split
+from preprocessing.factory import PREPROCESSING
+from serving import export_check, exporting
+from serving.exported import ExportedModel
+from serving.exporting import export
+from slim_on_tf2 import tf
+from training.evaluator import Evaluator
+from training.run_record import read_run
+
+# Talks to a SavedModel through its signatures, with TensorFlow alone.
+CLIENT = """
+import base64, json, os, sys
+os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+import numpy as np, tensorflow as tf
+
+request = json.load(sys.stdin)
+model = tf.saved_model.load(request["path"])
+
+def ask(signature, **photos):
+    outputs = model.signatures[signature](**photos)
+    return {name: tensor.numpy().tolist() for name, tensor in outputs.items()}
+
+def rows(instances):
+    # What TensorFlow Serving makes of a request in JSON: a batch of the named input, and of the
+    # outputs a dict for each photo.
+    encoded = [base64.b64decode(row["image_bytes"]["b64"]) for row in instances]
+    outputs = ask("serving_default", image_bytes=tf.constant(encoded))
+    text = lambda x: x.decode() if isinstance(x, bytes) else [*map(text, x)] if isinstance(
+        x, list) else x
+    return [{name: text(v[i]) for name, v in outputs.items()} for i in range(len(encoded))]
+
+answers = {"rows": rows(request["instances"])}
+answers["alone"] = rows(request["instances"][:1])
+answers["images"] = ask("images", images=tf.constant(request["images"]))["probabilities"]
+answers["modules"] = [m for m in sys.modules if os.path.dirname(
+    getattr(sys.modules[m], "__file__", None) or "").startswith(request["project"])]
+answers["variables"] = len(model.variables)
+print(json.dumps(answers))
+"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A dataset of tiny photos of three classes; they lie beside it."""
+    return make_dataset(tmp_path_factory.mktemp("flowers"))
+
+
+@pytest.fixture(scope="module")
+def log_dir(data):
+    """A run of a network with batch norm and moving averages."""
+    network = {
+        "model_name": "mobilenet_v1_025",
+        "image_size": 32,
+        "preprocessing_name": "inception",
+    }
+    write_tiny_run(data / "log", dataset_dir=str(data), labels=list(CLASSES), **network)
+    return data / "log"
+
+
+@pytest.fixture
+def no_fresh_process(monkeypatch):
+    """Does here what a fresh process does, which takes as long as importing TensorFlow."""
+
+    def ask(request, path, errors):
+        path.write_text(json.dumps(request))
+        monkeypatch.setattr(sys, "argv", ["export_check", str(path)])
+        export_check.main()
+        return 0
+
+    monkeypatch.setattr(export_check, "_ask", ask)
+
+
+def ask_with_tensorflow_alone(path, photos, cwd):
+    request = {
+        "path": str(path),
+        "project": str(Path(__file__).resolve().parent.parent),
+        "instances": [{"image_bytes": {"b64": base64.b64encode(x).decode()}} for x in photos],
+        "images": pixels(photos[-1]).tolist(),
+    }
+    client = subprocess.run(
+        [sys.executable, "-I", "-c", CLIENT],
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+    )
+    assert client.returncode == 0, client.stderr
+    return json.loads(client.stdout.splitlines()[-1])
+
+
+def test_a_saved_model_gives_the_evaluations_answers_without_the_project(data, log_dir, tmp_path):
+    found = export(log_dir, tmp_path)
+    assert found["path"] == str(tmp_path / "1")
+    assert found["num_photos"] == found["models"][0]["same_answers"] == 6
+    assert found["models"][0]["largest_difference"] < 1e-5
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1"]
+    run, dataset = read_run(log_dir), get_split("validation", data)
+    evaluated = Evaluator(run, dataset, batch_size=6).evaluate(found["checkpoint"]).predictions
+    photos = [(data.parent / "photos" / name).read_bytes() for name in evaluated.filenames]
+    answers = ask_with_tensorflow_alone(found["path"], photos + photos_of_all_kinds(), tmp_path)
+    assert answers["modules"] == []
+    assert answers["variables"] == 0
+    assert len(answers["rows"]) == 10
+    for row, probabilities in zip(answers["rows"], evaluated.probabilities):
+        assert row["classes"] == list(CLASSES)
+        assert row["label"] == CLASSES[np.argmax(probabilities)]
+        np.testing.assert_allclose(row["probabilities"], probabilities, atol=1e-5)
+        assert row["probability"] == pytest.approx(max(probabilities), abs=1e-5)
+    last = answers["rows"][-1]["probabilities"]  # a BMP, which loses nothing
+    np.testing.assert_allclose(answers["images"], [last], atol=1e-5)
+    alone = answers["alone"][0]["probabilities"]
+    np.testing.assert_allclose(alone, answers["rows"][0]["probabilities"], atol=1e-5)
+    labels = tmp_path / "1" / "assets.extra" / "labels.txt"
+    assert labels.read_text() == "0:daisy\n1:roses\n2:tulips\n"
+    described = json.loads(labels.with_name("export.json").read_text())
+    assert described["models"] == found["models"]
+    assert described["seen_by_the_network"]["side"] == 32
+
+
+@pytest.mark.filterwarnings(r"ignore:\s*Warning. tf.lite.Interpreter is deprecated")
+def test_tflite_of_a_grey_network_is_measured_beside_the_saved_model(
+    data, tmp_path, no_fresh_process
+):
+    write_tiny_run(
+        tmp_path / "log", dataset_dir=str(data), labels=list(CLASSES), use_grayscale=True
+    )
+    found = export(tmp_path / "log", tmp_path, format="tflite", num_photos=4)
+    folder = tmp_path / "tflite" / "1"
+    assert found["path"] == str(folder)
+    names = [model["name"] for model in found["models"]]
+    assert names == ["saved_model", "float32", "float16", "int8"]
+    differences = [model["largest_difference"] for model in found["models"]]
+    assert differences[0] < 1e-5 and differences[1] < 1e-5 and max(differences) < 0.1
+    sizes = [model["megabytes"] for model in found["models"]]
+    assert sizes == sorted(sizes, reverse=True)
+    files = {"float32.tflite", "float16.tflite", "int8.tflite", "labels.txt", "export.json"}
+    assert {path.name for path in folder.iterdir()} == files
+    described = json.loads((folder / "export.json").read_text())
+    assert described["num_photos"] == 4
+    assert described["seen_by_the_network"]["channels"] == 1
+    interpreter = tf.lite.Interpreter(str(folder / "int8.tflite"))
+    (taken,), (given,) = interpreter.get_input_details(), interpreter.get_output_details()
+    assert (taken["name"], taken["dtype"]) == (*described["inputs"], np.float32)
+    assert taken["shape"].tolist() == [1, 28, 28, 1]
+    assert given["shape"].tolist() == [1, 3]
+
+
+def test_moving_averages_are_exported_in_the_place_of_the_weights(
+    log_dir, tmp_path, no_fresh_process
+):
+    found = export(log_dir, tmp_path, "frozen_graph", moving_averages=True, version=7)
+    assert found["moving_averages"]
+    folder = tmp_path / "frozen_graph" / "7"
+    frozen = tf.GraphDef.FromString((folder / "frozen_graph.pb").read_bytes())
+    constants = {node.name: node for node in frozen.node}
+    name = "MobilenetV1/Conv2d_0/weights"
+    checkpoint = tf.train.load_checkpoint(found["checkpoint"])
+    np.testing.assert_array_equal(
+        tf.make_ndarray(constants[name].attr["value"].tensor),
+        checkpoint.get_tensor(f"{name}/ExponentialMovingAverage"),
+    )
+    described = json.loads((folder / "export.json").read_text())
+    for tensor in described["inputs"] + described["outputs"]:
+        assert tensor.removesuffix(":0") in constants
+    with pytest.raises(BadInput, match="7 exists, and a version is never overwritten"):
+        export(log_dir, tmp_path, "frozen_graph", version=7)
+
+
+def test_what_answers_otherwise_is_not_exported(log_dir, tmp_path, monkeypatch):
+    def shifted(form, folder, dataset, count):
+        ExportedModel(folder).close()
+        probabilities = np.roll(np.eye(3, dtype=np.float32)[[0] * count], 1, axis=1)
+        return {form: export_check.Answers(np.array(["roses"] * count), probabilities, np.ones(6))}
+
+    monkeypatch.setattr(export_check, "answer_afresh", shifted)
+    with pytest.raises(BadInput, match="differs from the evaluation .* nothing was exported"):
+        export(log_dir, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_that_has_diverged_is_not_exported(log_dir, tmp_path, monkeypatch):
+    def evaluate(evaluator, checkpoint, interrupted, on_batch):
+        on_batch({"labels": np.zeros(6, int), "probabilities": np.full([6, 3], np.nan)})
+
+    monkeypatch.setattr(Evaluator, "evaluate", evaluate)
+    with pytest.raises(BadInput, match="model.ckpt-0 gives no probabilities: it diverged"):
+        export(log_dir, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fresh_process_that_fails_says_why(log_dir, tmp_path, monkeypatch):
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho a traceback >&2\necho the reason >&2\nexit 1\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    with pytest.raises(BadInput, match="cannot be used in a fresh process: the reason$"):
+        export(log_dir, tmp_path / "exports")
+    assert list((tmp_path / "exports").iterdir()) == []
+
+
+def test_a_full_disk_is_one_line(log_dir, tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(BadInput, match="cannot be written .*writable and has room") as error:
+            export(log_dir, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "\n" not in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"format": "onnx"}, "format: expected one of saved_model, tflite, frozen_graph, got"),
+        ({"dataset_dir": "nowhere"}, "nowhere.* is no folder here; give --dataset_dir"),
+        ({"split": "holdout"}, "holdout"),
+        ({"checkpoint": "nowhere.ckpt"}, "there is no checkpoint nowhere.ckpt"),
+    ],
+)
+def test_arguments_that_cannot_work_are_named(log_dir, tmp_path, arguments, expected):
+    with pytest.raises(BadInput, match=expected):
+        export(log_dir, tmp_path / "exports", **arguments)
+    assert not (tmp_path / "exports").exists()
+
+
+def test_a_run_that_has_no_best_checkpoint_says_so(log_dir, tmp_path):
+    shutil.copy(log_dir / "run.json", tmp_path)
+    with pytest.raises(BadInput, match="no best checkpoint yet"):
+        export(tmp_path, tmp_path / "exports")
+
+
+def test_each_preprocessing_is_described_in_words():
+    assert set(exporting.PREPARATIONS) == set(PREPROCESSING)

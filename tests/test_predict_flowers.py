@@ -1,0 +1,245 @@
+import contextlib
+import csv
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_end_to_end import ROOT, kill_at
+from tiny_photos import tiny_photo
+from tiny_run import CLASSES, make_dataset
+from tiny_serving import tiny_run
+
+import eval_flowers
+import predict_flowers
+from bad_input import BadInput
+from slim_on_tf2 import tf
+from training import serving_graph
+from training.run_checkpoints import Best
+from training.run_record import write_run
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A run of random weights, evaluated; and its photos."""
+    folder = tmp_path_factory.mktemp("made")
+    run = tiny_run(labels=list(CLASSES), dataset_dir=str(make_dataset(folder)))
+    log = folder / "log"
+    log.mkdir()
+    write_run(log, run)
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(0)
+        serving_graph.build(run)
+        step = tf.train.get_or_create_global_step()
+        session.run(tf.global_variables_initializer())
+        Best(log).offer(tf.train.Saver().save(session, str(log / "model.ckpt"), step), 0, 0.5, 1.0)
+    eval_flowers.main([f"--log_dir={log}"])
+    return folder
+
+
+@pytest.fixture
+def predict(made, tmp_path, monkeypatch, capsys):
+    """Runs the script in the photos' folder: its status, the last line's JSON, and all lines."""
+    monkeypatch.chdir(made / "photos")
+
+    def run(*argv):
+        capsys.readouterr()
+        status = predict_flowers.main([f"--log_dir={made / 'log'}", *map(str, argv)])
+        lines = capsys.readouterr().out.splitlines()
+        return status, json.loads(lines[-1]), lines
+
+    return run
+
+
+def read_csv(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_numbers_are_those_of_the_evaluation(predict, made, tmp_path):
+    evaluated = read_csv(made / "log" / "eval" / "predictions.csv")
+    files = [row["filename"] for row in evaluated]
+    table = tmp_path / "table.csv"
+    status, result, lines = predict(*files, "--batch_size=4", f"--output={table}")
+    assert status == 0
+    assert result.pop("photos_per_second") > 0
+    assert result == {"photos": 6, "errors": 0, "output": str(table)}
+    predicted = read_csv(table)
+    assert [row["filename"] for row in predicted] == files
+    for ours, theirs in zip(predicted, evaluated):
+        assert ours["label_1"] == theirs["prediction"]
+        names = [ours[f"label_{place}"] for place in (1, 2, 3)]
+        assert sorted(names) == sorted(CLASSES)
+        for place, name in enumerate(names, start=1):
+            probability = float(ours[f"probability_{place}"])
+            assert probability == pytest.approx(float(theirs[name]), abs=1e-6)
+        (line,) = (line for line in lines if line.startswith(ours["filename"]))
+        assert line.split()[1] == ours["label_1"]
+        assert f"{100 * float(ours['probability_1']):.1f} %" in line
+
+
+def test_a_broken_photo_is_a_row_and_the_rest_goes_on(predict, tmp_path):
+    for folder in CLASSES:
+        shutil.copytree(folder, tmp_path / "photos" / folder)
+    (tmp_path / "photos" / "daisy" / "3b.jpg").write_text("<html>")
+    photo = (tmp_path / "photos" / "daisy" / "0.jpg").read_bytes()
+    (tmp_path / "photos" / "roses" / "cut.jpg").write_bytes(photo[:-200])
+    for form in ("png", "bmp", "gif", "webp", "tiff"):
+        tiny_photo(5).save(tmp_path / "photos" / f"a.{form}")
+    table = tmp_path / "table.jsonl"
+    status, result, lines = predict(
+        tmp_path / "photos", f"--output={table}", "--top_k=1", "--batch_size=5"
+    )
+    assert status == 1
+    assert (result["photos"], result["errors"]) == (31, 2)
+    rows = [json.loads(line) for line in table.read_text().splitlines()]
+    assert len(rows) == 31
+    errors = {row["filename"].rpartition("/")[2]: row["error"] for row in rows if row["error"]}
+    assert errors["3b.jpg"] == "an HTML page, no photo"
+    assert errors["cut.jpg"].startswith("broken: ")
+    assert all(len(row["labels"]) == (row["error"] is None) for row in rows)
+    assert any(line.endswith("3b.jpg  an HTML page, no photo") for line in lines)
+
+
+def test_a_photo_from_stdin(predict, made, monkeypatch):
+    photo = io.BytesIO((made / "photos" / "roses" / "0.jpg").read_bytes())
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=photo))
+    status, _, lines = predict("-")
+    of_file = predict("roses/0.jpg")[2]
+    assert status == 0
+    assert lines[1].removeprefix("-  ") == of_file[1].removeprefix("roses/0.jpg  ")
+
+
+@pytest.mark.parametrize("explain", [False, True])
+def test_the_plot_shows_the_first_photos(predict, tmp_path, monkeypatch, explain):
+    monkeypatch.setattr(predict_flowers, "PHOTOS_SHOWN", 3)
+    shown = []
+    from reporting import prediction_plot
+
+    draw = prediction_plot.plot_photos
+    monkeypatch.setattr(
+        prediction_plot, "plot_photos", lambda *given: shown.append(given) or draw(*given)
+    )
+    plot = tmp_path / "plot.png"
+    predict("daisy", f"--plot={plot}", "--batch_size=2", *["--explain"] * explain)
+    assert Image.open(plot).size[0] > 300
+    ((predictions, pictures, count, _),) = shown
+    assert [prediction.filename for prediction in predictions] == [
+        f"daisy/{i}.jpg" for i in range(3)
+    ]
+    assert count == 8
+    shapes = {picture.shape for picture in pictures}
+    assert shapes == ({(28, 56, 3)} if explain else {(16, 24, 3)})
+    if not explain:
+        pixels = np.asarray(Image.open("daisy/1.jpg"), int)
+        np.testing.assert_array_equal(pictures[1], pixels)
+
+
+class Days:
+    """A `threading.Event` whose waiting lets things happen in a folder; set when all has."""
+
+    def __init__(self, *events):
+        self.events = list(events)
+
+    def wait(self, seconds):
+        if self.events:
+            self.events.pop(0)()
+        return self.is_set()
+
+    def is_set(self):
+        return not self.events
+
+
+def test_a_folder_is_watched_and_the_table_is_whole_at_all_times(predict, tmp_path, monkeypatch):
+    inbox, table = tmp_path / "inbox", tmp_path / "table.json"
+    inbox.mkdir()
+    tables = []
+
+    def photos_in_table():
+        rows = json.loads(table.read_text()) if table.exists() else []
+        return "".join(Path(row["filename"]).stem for row in rows)
+
+    def arrive(*names):
+        def happen():
+            tables.append(photos_in_table())
+            for name in names:
+                shutil.copy("daisy/0.jpg", inbox / name)
+
+        return happen
+
+    days = Days(arrive("b.jpg"), arrive("a.jpg"), arrive(), arrive("c.jpg"), arrive(), arrive())
+    monkeypatch.setattr(predict_flowers, "stopped_by_signal", lambda: contextlib.nullcontext(days))
+    status, result, _ = predict(f"--watch_folder={inbox}", f"--output={table}")
+    assert tables == ["", "", "b", "ba", "ba", "bac"]
+    assert photos_in_table() == "bac"
+    assert (status, result["photos"], result["errors"]) == (0, 3, 0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_waiting_and_a_second_one_the_script(number):
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with predict_flowers.stopped_by_signal() as stop:
+        assert not stop.is_set()
+        os.kill(os.getpid(), number)
+        assert stop.wait(60)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        ([], "expected photos .* or --watch_folder"),
+        (["daisy", "--watch_folder=daisy"], "one of the two"),
+        (["daisy", "--explain"], "--explain shows heat maps in a plot: give --plot too"),
+        (["daisy", "--output=table.xlsx"], r"table.xlsx: .*\.csv, \.json, \.jsonl"),
+        (["daisy", "--plot=plot.jpg"], "--plot plot.jpg: expected a name that ends in .png"),
+        (["daisy", "--export_dir=e"], "--log_dir is of a run"),
+        (["daisy", "--checkpoint=nowhere.ckpt"], "there is no checkpoint nowhere.ckpt"),
+        (["daisy", "nowhere.jpg"], "'nowhere.jpg': no such file or folder"),
+        (["--watch_folder=nowhere"], "nowhere"),
+    ],
+)
+def test_flags_that_cannot_work_are_named(predict, argv, expected):
+    with pytest.raises(BadInput, match=expected) as error:
+        predict(*argv)
+    assert "\n" not in str(error.value)
+
+
+def test_an_export_needs_no_run_and_takes_nothing_of_one():
+    assert predict_flowers.parse_flags(["--export_dir=e", "a.jpg"]).log_dir is None
+    for flag in ("--checkpoint=best", "--moving_averages", "--explain"):
+        with pytest.raises(BadInput, match=f"{flag.partition('=')[0]} is of a run"):
+            predict_flowers.parse_flags(["--export_dir=e", "--plot=p.png", flag, "a.jpg"])
+
+
+def test_mistakes_are_told_before_tensorflow_is_imported(made):
+    code = f"""
+import sys, predict_flowers
+try:
+    predict_flowers.main(["--log_dir={made / "log"}", "nowhere.jpg"])
+finally:
+    assert "tensorflow" not in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert "bad_input.BadInput: 'nowhere.jpg'" in done.stderr
+
+
+def test_a_kill_leaves_nothing_half_written(made, tmp_path):
+    """Killed in the middle: of the table of before everything is left, of the plot nothing."""
+    table = tmp_path / "table.csv"
+    table.write_text("of before")
+    command = [sys.executable, str(ROOT / "predict_flowers.py"), f"--log_dir={made / 'log'}"]
+    command += [f"--output={table}", f"--plot={tmp_path / 'plot.png'}", "--batch_size=1"]
+    assert kill_at([*command, str(made / "photos")], "daisy/3.jpg") == -signal.SIGKILL
+    assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
+    assert table.read_text() == "of before"

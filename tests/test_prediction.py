@@ -1,0 +1,178 @@
+import contextlib
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny_photos import write_photos
+from tiny_serving import LABELS, tiny_run
+
+import training
+from bad_input import BadInput
+from datasets.photo_files import find_photo_files
+from serving.export_files import write_saved_model
+from serving.prediction import open_model, predict, predict_batches
+from slim_on_tf2 import slim, tf
+from training import serving_graph
+from training.run_model import RunModel
+from training.run_record import write_run
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Photos, a run of random weights with their averages, and an export of it."""
+    folder = tmp_path_factory.mktemp("made")
+    write_photos(folder / "photos", {"daisy": 5, "tulips": 2}, width=28, height=28)
+    (folder / "photos" / "roses.jpg").write_text("<html>")
+    run = tiny_run()
+    (folder / "log").mkdir()
+    write_run(folder / "log", run)
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(0)
+        serving = serving_graph.build(run)
+        step = tf.train.get_or_create_global_step()
+        averages = tf.train.ExponentialMovingAverage(0.5)
+        averages.apply(slim.get_model_variables())
+        session.run(tf.global_variables_initializer())
+        (folder / "export").mkdir()
+        frozen = serving_graph.freeze(serving, session)
+        write_saved_model(folder / "export" / "1", frozen, LABELS)
+        # The averages are of a network that says the opposite.
+        for variable in slim.get_model_variables("LeNet/fc4"):
+            session.run(averages.average(variable).assign(-variable))
+        tf.train.Saver().save(session, str(folder / "log" / "model.ckpt"), step)
+    return folder
+
+
+@pytest.fixture
+def model(made):
+    with contextlib.closing(RunModel(made / "log", "latest")) as model:
+        yield model
+
+
+def by_class(prediction):
+    return [p for _, p in sorted(zip(prediction.labels, prediction.probabilities))]
+
+
+def test_photos_have_names_in_order_of_their_probabilities(made):
+    rows = predict(made / "log", [made / "photos"], top_k=9, checkpoint="latest")
+    assert [row.filename for row in rows] == [
+        *(str(made / "photos" / "daisy" / f"{i}.jpg") for i in range(5)),
+        str(made / "photos" / "roses.jpg"),
+        *(str(made / "photos" / "tulips" / f"{i}.jpg") for i in range(2)),
+    ]
+    broken = rows.pop(5)
+    assert (broken.labels, broken.probabilities) == ([], [])
+    assert broken.error == "an HTML page, no photo"
+    for row in rows:
+        assert row.error is None
+        assert sorted(row.labels) == sorted(LABELS)
+        assert row.probabilities == sorted(row.probabilities, reverse=True)
+        assert sum(row.probabilities) == pytest.approx(1, abs=1e-6)
+
+
+def test_an_export_says_the_same_and_the_batch_size_changes_nothing(made):
+    photos = [made / "photos" / "daisy", made / "photos" / "tulips"]
+    ours = predict(made / "log", photos, checkpoint="latest", batch_size=3)
+    exported = predict(None, photos, export_dir=made / "export", batch_size=100)
+    assert [row.filename for row in ours] == [row.filename for row in exported]
+    for a, b in zip(ours, exported):
+        assert by_class(a) == pytest.approx(by_class(b), abs=1e-6)
+
+
+def test_moving_averages_take_the_place_of_the_weights(made):
+    photo = made / "photos" / "daisy" / "0.jpg"
+    weights, averages = (
+        by_class(predict(made / "log", photo, checkpoint="latest", moving_averages=asked)[0])
+        for asked in (False, True)
+    )
+    # Logits of opposite sign: the products of the probabilities are equal, up to one factor.
+    products = np.multiply(weights, averages)
+    np.testing.assert_allclose(products, products[0], rtol=1e-4)
+    assert weights != pytest.approx(averages, abs=1e-4)
+
+
+def test_fewer_names_are_given_where_fewer_are_asked_for(made):
+    (row,) = predict(made / "log", made / "photos/tulips/0.jpg", top_k=1, checkpoint="latest")
+    (whole,) = predict(made / "log", made / "photos/tulips/0.jpg", checkpoint="latest")
+    assert (row.labels, row.probabilities) == (whole.labels[:1], whole.probabilities[:1])
+
+
+def test_a_photo_that_tensorflow_cannot_decode_costs_no_other(made, model):
+    files = find_photo_files([made / "photos" / "daisy"])
+    refused = files[1].read().jpeg
+
+    class Picky:
+        labels = model.labels
+        calls = 0
+
+        def probabilities(self, jpegs):
+            self.calls += 1
+            return model.probabilities([b"\0" if jpeg == refused else jpeg for jpeg in jpegs])
+
+    picky = Picky()
+    batches = list(predict_batches(picky, files, top_k=3, batch_size=3))
+    assert [len(batch) for batch in batches] == [3, 2]
+    rows = [prediction for batch in batches for prediction, _ in batch]
+    errors = [None, "TensorFlow cannot decode it", None, None, None]
+    assert [row.error for row in rows] == errors
+    assert picky.calls == 1 + 3 + 1  # the first batch, each photo of it, the second batch
+    alone = predict(made / "log", made / "photos/daisy/2.jpg", checkpoint="latest")
+    assert by_class(rows[2]) == pytest.approx(by_class(alone[0]), abs=1e-6)
+
+
+def test_the_photos_go_with_their_predictions(made, model):
+    files = find_photo_files([made / "photos"])
+    pairs = [pair for batch in predict_batches(model, files, 1, 4) for pair in batch]
+    assert [photo is None for _, photo in pairs] == [row.error is not None for row, _ in pairs]
+    assert pairs[0][1].jpeg == (made / "photos" / "daisy" / "0.jpg").read_bytes()
+
+
+def test_a_network_that_has_diverged_is_told(made):
+    class Diverged:
+        labels = LABELS
+
+        def probabilities(self, jpegs):
+            return np.full([len(jpegs), len(LABELS)], np.nan, np.float32)
+
+    files = find_photo_files([made / "photos" / "tulips"])
+    with pytest.raises(BadInput, match=r"tulips/0.jpg: the network answers nan .* diverged"):
+        next(predict_batches(Diverged(), files, 1, 4))
+
+
+def test_an_explanation_is_the_photo_and_beside_it_where_the_network_looked(made, model):
+    jpegs = [(made / "photos" / "daisy" / f"{i}.jpg").read_bytes() for i in range(3)]
+    pictures = model.explain(jpegs)
+    assert (pictures.dtype, pictures.shape) == (np.uint8, (3, 28, 56, 3))
+    for jpeg, picture in zip(jpegs, pictures):
+        pixels = np.asarray(Image.open(io.BytesIO(jpeg)), int)
+        assert np.abs(picture[:, :28] - pixels).mean() <= 4  # of two decoders
+        assert len(np.unique(picture[:, 28:].reshape(-1, 3), axis=0)) > 20
+    np.testing.assert_array_equal(model.explain(jpegs[1:2])[0], pictures[1])
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"photos": "nowhere.jpg"}, "'nowhere.jpg': no such file"),
+        ({"log_dir": "nowhere"}, "nowhere/run.json is missing"),
+        ({"checkpoint": "nowhere.ckpt"}, "there is no checkpoint nowhere.ckpt"),
+        ({"export_dir": "nowhere"}, "nowhere"),
+        ({"top_k": 0}, "top_k: expected a number of at least 1, got 0"),
+        ({"batch_size": -1}, "batch_size: expected a number of at least 1, got -1"),
+    ],
+)
+def test_what_cannot_work_is_named(made, changes, expected):
+    with pytest.raises(BadInput, match=expected) as error:
+        predict(**{"log_dir": made / "log", "photos": made / "photos"} | changes)
+    assert "\n" not in str(error.value)
+
+
+def test_predict_is_what_training_offers():
+    assert training.predict is predict
+
+
+def test_the_checkpoint_has_to_be_of_the_run(made, tmp_path):
+    write_run(tmp_path, tiny_run(labels=["one", "two"]))
+    with pytest.raises(BadInput, match="is not of the network that run.json names"):
+        open_model(tmp_path, str(made / "log" / "model.ckpt-0"))
