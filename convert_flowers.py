@@ -37,7 +37,9 @@ def parse_flags(argv=None):
     flag("seed", "N", whole_number(), 0, "decides which photos are held out")
     flag("on_bad_photo", "WHAT", one_of(("skip", "fail")), "skip", "skip and list it, or fail")
     flags = parser.parse_args(argv)
-    if (flags.photos_dir is None) == (flags.photos_list is None) or flags.dataset_dir is None:
+    if flags.photos_dir and flags.photos_list:
+        raise BadInput("--photos_list takes the place of --photos_dir: leave out one of the two")
+    if not (flags.dataset_dir and (flags.photos_dir or flags.photos_list)):
         raise BadInput(
             "--photos_dir and --dataset_dir are needed, such as --photos_dir flower_photos "
             "--dataset_dir data/flowers; or --photos_list photos.csv in place of --photos_dir"

@@ -13,6 +13,7 @@ confusion_matrix.png, calibration.png, per_class.png, learning_curves.png, and T
 
 import json
 
+from bad_input import BadInput
 from flags import Parser, number, path, run, whole_number
 from training import run_checkpoints
 from training.run_record import read_run
@@ -27,7 +28,7 @@ def parse_flags(argv=None):
     switch("moving_averages", "in the place of the weights")
     flag("split", "NAME", str, "validation", "split to read")
     flag("dataset_dir", "DIR", path, None, "TFRecords (default those of the training)")
-    flag("eval_dir", "DIR", path, None, "where to write (default log_dir/eval)")
+    flag("eval_dir", "DIR", path, None, "to write to (default log_dir/eval, or /watch)")
     flag("batch_size", "N", whole_number(1), 32, "photos at once; no influence on the figures")
     switch("explain", "heat maps beside the mistakes: where the network saw its answer")
     switch("watch", "wait for new checkpoints, and evaluate each once, until the run has ended")
@@ -36,7 +37,22 @@ def parse_flags(argv=None):
     )
     flag("compare", "RUN", str, None, "print runs that were evaluated side by side", nargs="+")
     switch("show", "open the plots in windows as well")
-    return parser.parse_args(argv)
+    flags = parser.parse_args(argv)
+    _check_together(parser, flags)
+    return flags
+
+
+def _check_together(parser, flags):
+    """Refuses flags that another one would leave without meaning."""
+    given = {name for name, value in vars(flags).items() if value != parser.get_default(name)}
+    for mode, others in (
+        ("compare", given - {"compare"}),
+        ("watch", given & {"checkpoint", "show"} if flags.watch else set()),
+    ):
+        if mode in given and others:
+            raise BadInput(f"--{sorted(others)[0]} says nothing with --{mode}; leave one out")
+    if flags.timeout is not None and not flags.watch:
+        raise BadInput("--timeout is for --watch; give that too, or leave it out")
 
 
 def show(plots):
@@ -100,16 +116,16 @@ def main(argv=None):
     if flags.compare:
         compare(flags.compare)
         return
-    read_run(flags.log_dir)
     if not flags.watch:
+        read_run(flags.log_dir)
         run_checkpoints.find(flags.log_dir, flags.checkpoint)
     # From here on TensorFlow is imported, which takes six seconds.
     names = ("checkpoint", "global_step", "split", "num_examples", "accuracy", "loss", "eval_dir")
     for figures in evaluations(flags):
-        print(*describe(figures), sep="\n")
+        print(*describe(figures)[: 1 if flags.watch else None], sep="\n")
         print(json.dumps({name: figures[name] for name in names}), flush=True)
-    if flags.show:
-        show([file for file in figures["written"] if file.suffix == ".png"])
+        if flags.show:
+            show([file for file in figures["written"] if file.suffix == ".png"])
 
 
 if __name__ == "__main__":

@@ -1,18 +1,21 @@
 """Exports a trained network for its use: TensorFlow Serving, phones and boards, older programs.
 
     python export_flowers.py                                # runs/flowers -> exports/flowers/1
-    python export_flowers.py --log_dir runs/birds --export_dir exports/birds
+    python export_flowers.py --log_dir runs/birds           # -> exports/birds/1
     python export_flowers.py --format tflite                # -> exports/flowers/tflite/1
     python export_flowers.py --format frozen_graph          # -> exports/flowers/frozen_graph/1
 
 A SavedModel takes encoded photos of any size (signature serving_default, input image_bytes) or
 float32 pictures in [0, 1] (signature images, input images), and returns label, probability,
-classes and probabilities. TensorFlow Lite files (float32, float16, int8) hold the network alone.
+classes and probabilities. Files are decoded as in training: of a photo that EXIF turns, a
+transparent one, or a BMP with a palette, make an upright RGB JPEG first, as predict_flowers.py
+does. TensorFlow Lite files (float32, float16, int8) hold the network alone.
 What is exported has to give the answers of eval_flowers.py, in a fresh process; export.json, with
 the files, says what was measured. A version that exists is never overwritten.
 """
 
 import json
+from pathlib import Path
 
 from flags import Parser, one_of, path, run, whole_number
 from serving import versions
@@ -25,7 +28,7 @@ def parse_flags(argv=None):
     parser = Parser(__doc__)
     flag, switch = parser.flag, parser.switch
     flag("log_dir", "DIR", path, "runs/flowers", "what train_flowers.py wrote")
-    flag("export_dir", "DIR", path, "exports/flowers", "where the versions go")
+    flag("export_dir", "DIR", path, None, "of the versions (default exports/ and the run's name)")
     flag("format", "NAME", one_of(versions.FORMATS), "saved_model", ", ".join(versions.FORMATS))
     flag("version", "N", whole_number(1), None, "its number (default the next free one)")
     flag("checkpoint", "WHICH", str, "best", "best, latest, or a path")
@@ -59,6 +62,8 @@ def main(argv=None):
     """Checks the flags, exports, and prints what was measured; the last line is JSON."""
     flags = parse_flags(argv)
     read_run(flags.log_dir)
+    # Of another run a version beside these would be taken for the newest of them.
+    flags.export_dir = flags.export_dir or str(Path("exports", Path(flags.log_dir).resolve().name))
     run_checkpoints.find(flags.log_dir, flags.checkpoint)
     versions.refuse_existing(versions.folder_of(flags.export_dir, flags.format), flags.version)
     # From here on TensorFlow is imported, which takes six seconds.

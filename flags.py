@@ -5,7 +5,9 @@ Nothing here imports TensorFlow, so that a mistyped flag is answered at once.
 
 import argparse
 import difflib
+import errno
 import math
+import numbers
 import os
 import signal
 import sys
@@ -59,12 +61,11 @@ class Parser(argparse.ArgumentParser):
         flags = self.parse_args([])
         for name, value in values.items():
             action = self._option_string_actions.get(f"--{name}")
-            if action is None:
+            if action is None or name == "help":
                 raise BadInput(f"unknown setting {name}; {self._hint(f'--{name}')}")
-            if action.nargs == 0 and not isinstance(value, bool):
-                raise BadInput(f"{name}: expected True or False, got {value!r}")
+            kind = truth if action.nargs == 0 else action.type
             if value is not None:
-                setattr(flags, name, value if action.nargs == 0 else _kept(action, name, value))
+                setattr(flags, name, checked_value(name, kind, value))
         return flags
 
     def _hint(self, unknown):
@@ -82,9 +83,23 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}\n")
 
 
-def _kept(action, name, value):
+def checked_value(name, kind, value):
+    """A value that a call from Python gave, as the flag of that name would have it.
+
+    Args:
+      name: of the argument.
+      kind: the flag's type, such as `whole_number(1)`.
+      value: a str, a number or a path, as the flag's text or what that means; None stays None.
+
+    Raises:
+      BadInput: the value is not what the flag takes.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, str | numbers.Number | os.PathLike):
+        raise BadInput(f"{name}: expected one value, a text or a number, got {value!r}")
     try:
-        return action.type(str(value))
+        return kind(str(value))
     except argparse.ArgumentTypeError as error:
         raise BadInput(f"{name}: {error}") from error
 
@@ -115,6 +130,13 @@ def whole_number(least=0):
         return value
 
     return parse
+
+
+def truth(text):
+    """A switch's type in a call from Python: True or False."""
+    if text not in ("True", "False"):
+        raise argparse.ArgumentTypeError(f"expected True or False, got {text!r}")
+    return text == "True"
 
 
 def path(text):
@@ -167,6 +189,17 @@ def run(main):
         print(f"\n{script}: interrupted", file=sys.stderr)
         status = 128 + signal.SIGINT
     except BrokenPipeError:  # the reader of a pipe (head, less) has left; that is no error
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
         status = 0
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _forget_output()
+        print(f"{script}: {error.strerror}: make room, and give the command again", file=sys.stderr)
+        status = 2
     sys.exit(status)
+
+
+def _forget_output():
+    """Sends what is still to be printed nowhere, so that the end of Python does not fail on it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

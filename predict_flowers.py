@@ -8,7 +8,8 @@
     python predict_flowers.py --watch_folder inbox --output names.jsonl   # until Ctrl-C
 
 Reads whatever convert_flowers.py reads. Of a folder, all photos in it and in its folders; from
-stdin (-), a photo, or names, one a line. The exit status is 1 where a photo could not be predicted.
+stdin (-), a photo, or names, one a line. The exit status is 1 where a photo could not be predicted,
+or a name matches nothing; where none matches anything, or a flag is wrong, it is 2.
 """
 
 import contextlib
@@ -17,6 +18,7 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 
 from tqdm import tqdm
 
@@ -24,7 +26,7 @@ from bad_input import BadInput
 from datasets.photo_files import arriving_photos, find_photo_files
 from datasets.photos import thumbnail
 from flags import Parser, path, run, whole_number
-from reporting.prediction_table import PredictionTable, check_suffix, describe
+from reporting.prediction_table import PredictionTable, check_place, describe
 from training import run_checkpoints
 from training.run_record import read_run
 
@@ -61,10 +63,17 @@ def _check_together(flags):
             "expected photos (files, folders, patterns, or - for stdin) or --watch_folder, one of "
             "the two; --help shows examples"
         )
+    if flags.watch_folder and not Path(flags.watch_folder).is_dir():
+        raise BadInput(f"--watch_folder {flags.watch_folder}: no such folder; make it first")
+    if flags.watch_folder and flags.output and Path(flags.output).exists():
+        raise BadInput(
+            f"--output {flags.output} exists, from an earlier watch perhaps, and would be lost; "
+            "give another name, or remove it"
+        )
     if flags.output:
-        check_suffix(flags.output)
-    if flags.plot and not flags.plot.lower().endswith(".png"):
-        raise BadInput(f"--plot {flags.plot}: expected a name that ends in .png")
+        check_place(flags.output)
+    if flags.plot:
+        check_place(flags.plot, (".png",))
     if flags.explain and not flags.plot:
         raise BadInput("--explain shows heat maps in a plot: give --plot too")
     if flags.export_dir:

@@ -12,12 +12,11 @@ Killed or stopped, it goes on where it was when it is started again with the sam
 
 import json
 import signal
-from pathlib import Path
 
 from datasets.description import read_labels
 from flags import run
 from nets.factory import check_image_size, find_network
-from training.settings import DATASET_DIR, check, fetch, settings_parser
+from training.settings import check, check_dataset, fetch, has_files, settings_parser
 
 
 def parse_flags(argv=None):
@@ -32,8 +31,9 @@ def print_variables(flags):
     network = find_network(flags.model_name)
     image_size = flags.image_size or network.image_size
     check_image_size(flags.model_name, image_size)
-    folder = flags.dataset_dir or DATASET_DIR
-    num_classes = len(read_labels(folder)) if Path(folder).is_dir() else network.published_classes
+    check_dataset(flags)
+    is_here = has_files(flags.dataset_dir)
+    num_classes = len(read_labels(flags.dataset_dir)) if is_here else network.published_classes
     from nets.variable_list import list_variables
 
     channels = 1 if flags.use_grayscale else network.channels
@@ -46,6 +46,7 @@ def main(argv=None):
     if flags.list_variables:
         print_variables(flags)
         return 0
+    del flags.list_variables  # no setting of a run
     check(flags)
     fetch(flags)
     # TensorFlow takes six seconds to import, so a mistyped flag is answered before.

@@ -33,7 +33,7 @@ FLOWER_PHOTOS = Archive(
     url="https://storage.googleapis.com/download.tensorflow.org/example_images/flower_photos.tgz",
     num_bytes=228_813_984,
     digest="sha256:4c54ace7911aaffe13a365c34f650e71dd5bf1be0a58b464e5a7183e3e595d9c",
-    mirror=f"--source or {SOURCE_VARIABLE}",
+    mirror=f"{SOURCE_VARIABLE}=PLACE before the command",
     otherwise="other photos are for convert_flowers.py, and `make demo` needs no download",
 )
 

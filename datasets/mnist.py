@@ -66,9 +66,8 @@ ARCHIVES = {
         url=f"{_MIRROR}{name}.gz",
         num_bytes=num_bytes,
         digest=f"sha256:{digest}",
-        mirror=f"--source or {SOURCE_VARIABLE}",
-        otherwise="other files of this format are read from a folder, --source FOLDER, and "
-        "`python -m datasets.digits` makes digits without a download",
+        mirror=f"{SOURCE_VARIABLE}=PLACE before the command",
+        otherwise="PLACE may be a folder of such files; --dataset_name digits needs no download",
     )
     for name, (num_bytes, digest) in _FACTS.items()
 }

@@ -15,22 +15,31 @@ from pathlib import Path
 from bad_input import BadInput
 from datasets.parallel import in_parallel
 from datasets.photo_lists import PHOTO_SUFFIXES, visible
-from datasets.photos import BadPhoto, begins_like_photo, make_photo, read_photo
+from datasets.photos import (
+    BadPhoto,
+    begins_like_page,
+    begins_like_photo,
+    make_photo,
+    read_photo,
+)
 
 STDIN = "-"
+EXPECTED = "expected photos, folders of them or patterns"
 
 
 @dataclass(frozen=True)
 class PhotoFile:
-    """A file that might be a photo.
+    """A file that might be a photo, or a name for which there is none.
 
     Attributes:
       name: its path, as it was given or found; `-` for the photo from stdin.
       content: the bytes of the photo from stdin; None for a file, which is read when it is needed.
+      fault: why the name means no file; None where it means one.
     """
 
     name: str
     content: bytes | None = field(default=None, repr=False)
+    fault: str | None = None
 
     def read(self):
         """Returns the `Photo`.
@@ -38,6 +47,8 @@ class PhotoFile:
         Raises:
           BadPhoto: it is no usable photo; the text is the reason.
         """
+        if self.fault is not None:
+            raise BadPhoto(self.fault)
         if self.content is not None:
             return make_photo(self.content)
         path = Path(self.name)
@@ -57,17 +68,20 @@ def find_photo_files(names, stdin=None):
     Returns:
       A list of `PhotoFile`s in the order of the names, sorted within each folder and pattern; each
       file once. Of a folder those are left out that are hidden, known litter, or neither called
-      like a photo nor begin like one.
+      like a photo nor begin like one. A name or a line of stdin that matches nothing is there too,
+      with its fault, so that one stale name does not stop the rest.
 
     Raises:
-      BadInput: a name or a line of stdin matches nothing, a folder cannot be read, or stdin is
-        empty.
+      BadInput: nothing at all matches, a folder cannot be read, or nothing came from stdin.
     """
     found = {}
     for name in dict.fromkeys(map(os.fsdecode, names)):
         for file in _read_stdin(stdin) if name == STDIN else _matches(name):
             found.setdefault(os.path.normpath(Path(file.name).absolute()), file)
-    return list(found.values())
+    files = list(found.values())
+    if files and all(file.fault for file in files):
+        raise BadInput(f"{files[0].name!r}: {files[0].fault}; {EXPECTED}")
+    return files
 
 
 def read_photos(files):
@@ -127,28 +141,36 @@ def _stamp(path):
 def _read_stdin(stdin):
     """The one photo on stdin, or what the names on it match, a name a line."""
     content = (stdin or sys.stdin.buffer).read()
-    if not content:
-        raise BadInput("stdin is empty; expected a photo, or the names of photos, one a line")
+    if not content.strip():
+        raise BadInput(
+            "nothing came from stdin; expected a photo, or the names of photos, one a line"
+        )
     if b"\0" in content:  # every photo holds such a byte, and no file's name does
         return [PhotoFile(STDIN, content)]
+    if begins_like_page(content):
+        return [PhotoFile(STDIN, fault="stdin holds an HTML page and no photo")]
     lines = (os.fsdecode(line.rstrip(b"\r")) for line in content.split(b"\n"))
-    return [file for line in lines if line for file in _matches(line, "stdin: ")]
+    return [file for line in lines if line for file in _matches(line)]
 
 
-def _matches(name, place=""):
-    """The `PhotoFile`s that a name means; what exists is taken before a pattern is seen in it."""
+def _matches(name):
+    """The `PhotoFile`s that a name means, or one that says why it means none.
+
+    What exists is taken before a pattern is seen in its name.
+    """
     exists = os.path.lexists(name)
     # Not Path.glob, which takes no pattern that begins at the root.
     paths = [name] if exists else sorted(glob.glob(name, recursive=True))  # noqa: PTH207
     files = []
     for path in paths:
         files += _photos_in(path) if Path(path).is_dir() else [path]
-    if not files:
-        fault = "holds no photos" if exists else "no such file or folder"
-        if not exists and glob.has_magic(name):
-            fault = "matches no photo"
-        raise BadInput(f"{place}{name!r}: {fault}; expected photos, folders of them or patterns")
-    return [PhotoFile(file) for file in files]
+    if files:
+        return [PhotoFile(file) for file in files]
+    if exists:
+        fault = "holds no photos"
+    else:
+        fault = "matches no photo" if glob.has_magic(name) else "no such file or folder"
+    return [PhotoFile(name, fault=fault)]
 
 
 def _photos_in(folder):

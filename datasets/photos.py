@@ -122,6 +122,11 @@ def begins_like_photo(path):
         return True
 
 
+def begins_like_page(data):
+    """Whether bytes begin as an HTML page, which servers send in the place of a missing photo."""
+    return data[:256].lstrip().lower().startswith((b"<!doctype html", b"<html"))
+
+
 def thumbnail(jpeg, longest_side):
     """Returns a photo made smaller: uint8 [height, width, 3], of at most `longest_side` pixels.
 
@@ -155,8 +160,7 @@ def _check_size(width, height):
 
 
 def _what_instead(data):
-    start = data[:256].lstrip().lower()
-    if start.startswith((b"<!doctype html", b"<html")):
+    if begins_like_page(data):
         return "an HTML page, no photo"
     return "no photo: expected JPEG, PNG, BMP, GIF, WebP or TIFF"
 

@@ -160,7 +160,7 @@ def _archive(name):
         digest=CHECKPOINTS[name].digest,
         max_unpacked=MAX_UNPACKED,
         mirror=_MIRROR,
-        otherwise="--checkpoint_path none trains from scratch",
+        otherwise="a training with --checkpoint_path none begins from scratch",
     )
 
 

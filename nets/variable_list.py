@@ -6,9 +6,7 @@ from posixpath import commonpath
 
 from nets.factory import find_network
 from nets.inspection import count_parameters, network_variables, table
-from nets.warm_start import in_scopes, some
-
-NAMES_SHOWN = 3
+from nets.warm_start import in_scopes
 
 
 def list_variables(model_name, num_classes, image_size=None, channels=None):
@@ -72,7 +70,7 @@ def describe_training(trained, trainable):
     return (
         f"trains {len(names)} of {len(shapes)} variables "
         f"({parameters:,} of {count_parameters(shapes):,} parameters)"
-    ) + (f", not {some(untrained, NAMES_SHOWN)}" if untrained else "")
+    ) + (f", not {', '.join(untrained)}" if untrained else "")
 
 
 def untrained_scopes(trained, trainable):

@@ -18,7 +18,7 @@ NOTHING = "-"
 OPTIONAL = ("network", "image_size", "parameters", "checkpoint_bytes", "photos_per_second")
 NEEDED = ("checkpoint", "global_step", "split", "num_examples", "accuracy", "accuracy_interval")
 
-HEADINGS = ("run", "network", "accuracy", "95 % interval", "gained", "lost", "p")
+HEADINGS = ("run", "network", "step", "accuracy", "95 % interval", "gained", "lost", "p")
 HEADINGS += ("parameters", "MB", "s/photo")
 WORDS = 2  # so many columns are words, which begin on the left; the others are numbers
 
@@ -175,6 +175,7 @@ def _cells(run):
     return (
         run["run"],
         run["network"] or NOTHING,
+        f"{run['global_step']:,}",
         percent(run["accuracy"], 1),
         f"{percent(low, 1)} to {percent(high, 1)}",
         NOTHING if test is None else f"{test['gained']:,}",

@@ -10,9 +10,11 @@
 However many photos there are, one is in memory.
 """
 
+import contextlib
 import csv
 import io
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -57,10 +59,33 @@ def describe(prediction, width=0):
     return f"{name:<{width}}  " + ", ".join(f"{label} {100 * p:.1f} %" for label, p in ranked)
 
 
-def check_suffix(path):
-    """Raises `BadInput` where a table cannot be written to `path` for its suffix."""
-    if Path(path).suffix.lower() not in SUFFIXES:
-        raise BadInput(f"{path}: expected a name that ends in {', '.join(SUFFIXES)}")
+def check_place(path, suffixes=SUFFIXES):
+    """Finds out, and leaves nothing behind, whether a file can be written before there is one.
+
+    Args:
+      path: where the file will be; its folder may be missing.
+      suffixes: those that its name may have, in lower case.
+
+    Raises:
+      BadInput: the suffix is another, `path` is a folder, or the place is not writable.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in suffixes:
+        raise BadInput(f"{path}: expected a name that ends in {', '.join(suffixes)}")
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder; expected the name of a file, which may be in it")
+    existing = next(folder for folder in path.absolute().parents if os.path.lexists(folder))
+    try:
+        tempfile.TemporaryFile(dir=existing).close()  # a file without a name
+    except OSError as error:
+        raise _cannot_be_written(path, error) from error
+
+
+def _cannot_be_written(path, error):
+    return BadInput(
+        f"{path}: cannot be written ({error.strerror}); choose a folder that is writable and has "
+        "room"
+    )
 
 
 class PredictionTable:
@@ -82,9 +107,9 @@ class PredictionTable:
           num_names: how many labels a prediction has; decides the columns of a CSV.
 
         Raises:
-          BadInput: the suffix is another, or the folder cannot be written.
+          BadInput: as `check_place` says.
         """
-        check_suffix(path)
+        check_place(path)
         self.path = Path(path)
         self._format = _format(self.path.suffix.lower(), num_names)
         self._is_empty = True
@@ -93,7 +118,7 @@ class PredictionTable:
             folder.mkdir(parents=True, exist_ok=True)
             self._gathered = tempfile.TemporaryFile("w+", dir=folder, **ENCODING)  # noqa: SIM115
         except OSError as error:
-            raise self._cannot_be_written(error) from error
+            raise _cannot_be_written(path, error) from error
 
     def add(self, prediction):
         """Adds a `Prediction`.
@@ -106,7 +131,7 @@ class PredictionTable:
         try:
             self._gathered.write(separator + self._format.record(prediction))
         except OSError as error:
-            raise self._cannot_be_written(error) from error
+            raise _cannot_be_written(self.path, error) from error
 
     def publish(self):
         """Puts the table of all that has been added in its place; may be called again.
@@ -122,13 +147,9 @@ class PredictionTable:
 
     def close(self):
         """Forgets what has not been published."""
-        self._gathered.close()
-
-    def _cannot_be_written(self, error):
-        return BadInput(
-            f"{self.path}: cannot be written ({error.strerror}); choose a folder that is writable "
-            "and has room"
-        )
+        # Closing writes what is still buffered, and on a full disk that fails once more.
+        with contextlib.suppress(OSError):
+            self._gathered.close()
 
 
 @dataclass(frozen=True)

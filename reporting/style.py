@@ -7,7 +7,6 @@ matplotlibrc or leaves a setting changed.
 import bisect
 import math
 import unicodedata
-import warnings
 from functools import cache
 from pathlib import Path
 
@@ -139,6 +138,8 @@ def fit(name, width, size=TEXT_SIZE, weight="normal"):
     """
     whole = unicodedata.normalize("NFC", " ".join(name.split()))
     name = "".join(letter if _is_drawable(letter) else "□" for letter in whole)
+    if name != whole:
+        _tell_of_squares()
     if text_width(name, size, weight) <= width:
         return name
 
@@ -162,14 +163,15 @@ def _installed():
 @cache
 def _is_drawable(letter):
     fonts = (font_manager.get_font(file) for file in _installed().values())
-    drawable = any(font.get_char_index(ord(letter)) for font in fonts)
-    if not drawable:
-        warnings.warn(
-            "no installed font draws some letters of the class names, so the plots show squares; "
-            f"install {FONTS[1]}",
-            stacklevel=2,
-        )
-    return drawable
+    return any(font.get_char_index(ord(letter)) for font in fonts)
+
+
+@cache  # said once
+def _tell_of_squares():
+    print(
+        "No installed font draws some letters of the names, so the plots show squares; install "
+        f"{FONTS[1]}"
+    )
 
 
 def percent(share, decimals=0):

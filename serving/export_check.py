@@ -3,7 +3,8 @@
     answers = answer_afresh("saved_model", "exports/flowers/1", dataset, num_photos=348)
 
 starts `python -m serving.export_check REQUEST`, a file in JSON. That process answers the photos
-one by one, on the CPU: a line a photo, and at the end a file with the answers.
+one by one, on the CPU: a line a photo, and at the end a file with the answers. Some it answers a
+second time, as pictures, for the signature `images`.
 """
 
 import itertools
@@ -23,11 +24,13 @@ from bad_input import BadInput
 from datasets.description import read_labels
 from datasets.examples import read_examples
 from serving import tflite
-from serving.exported import ExportedModel, FrozenGraph
+from serving.exported import IMAGES, ExportedModel, FrozenGraph
+from slim_on_tf2 import tf
 from training.device import describe_device
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = "saved_model"  # in the folder of another format: the model to measure it beside
+PICTURES = 8  # so many photos show whether `images` is the same network behind another entrance
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,8 @@ def answer_afresh(form, folder, dataset, num_photos):
 
     Returns:
       `Answers` by the name of the model: `form`, or `REFERENCE` and `tflite.PRECISIONS`. The time
-      is that of the network alone for the latter, else it begins with the encoded photo.
+      is that of the network alone for the latter, else it begins with the encoded photo. With
+      `form`, under `IMAGES`: what it said of the first `PICTURES` photos, decoded by TensorFlow.
 
     Raises:
       BadInput: the export cannot be opened or asked; says why.
@@ -119,17 +123,16 @@ def main():
     """Answers the request that the command line names: this is the fresh process."""
     request = json.loads(Path(sys.argv[1]).read_text())
     describe_device()  # TensorFlow looks for devices here, and not in the first photo's time
-    folder = Path(request["folder"])
-    prepare, models, labels = _open(request["form"], folder)
+    prepare, models, labels = _open(request["form"], Path(request["folder"]))
     examples = itertools.chain.from_iterable(
         read_examples(shard, len(labels)) for shard in request["shards"]
     )
     said = {name: [] for name in models}
-    for example in itertools.islice(examples, request["num_photos"]):
-        prepared = prepare(example.features.feature["image/encoded"].bytes_list.value[0])
-        for name, model in models.items():
+    for place, example in enumerate(itertools.islice(examples, request["num_photos"])):
+        photo = example.features.feature["image/encoded"].bytes_list.value[0]
+        for name, prepared in prepare(place, photo).items():
             start = time.perf_counter()
-            answer = model(prepared)
+            answer = models[name](prepared)
             said[name].append((*answer, time.perf_counter() - start))
         print(flush=True)
     arrays = {}
@@ -140,25 +143,48 @@ def main():
 
 
 def _open(form, folder):
-    """How to prepare an encoded photo, models by name, and the classes.
+    """How to prepare photos, models by name, and the classes.
 
-    A model is a function of what is prepared that returns a label and float32 [classes].
+    A photo, with its place in the split, is prepared as a dict: by the names of the models that are
+    to answer it, what they are given. A model is a function of that, which returns a label and
+    float32 [classes].
     """
-    paths = models_of(form, folder)
-    if form != "tflite":
-        model = (ExportedModel if form == "saved_model" else FrozenGraph)(paths[form])
-        return lambda photo: [photo], {form: _of_photos(model)}, model.labels
-    labels = read_labels(folder)
+    return _open_tflite(folder) if form == "tflite" else _open_whole(form, folder)
+
+
+def _open_whole(form, folder):
+    model = (ExportedModel if form == "saved_model" else FrozenGraph)(folder)
+    decode = _make_decoder()
+
+    def prepare(place, photo):
+        encoded = {form: [photo]}
+        return encoded | {IMAGES: decode(photo)} if place < PICTURES else encoded
+
+    models = {form: _of_photos(model.answers), IMAGES: _of_photos(model.answers_of_images)}
+    return prepare, models, model.labels
+
+
+def _open_tflite(folder):
+    paths, labels = models_of("tflite", folder), read_labels(folder)
     whole = ExportedModel(paths.pop(REFERENCE))
     models = {REFERENCE: _of_inputs(whole.probabilities_of_inputs, labels)}
     for precision, path in paths.items():
         models[precision] = _of_inputs(tflite.Interpreter(path).probabilities, labels)
-    return lambda photo: whole.network_inputs([photo]), models, labels
+    return lambda _, photo: dict.fromkeys(models, whole.network_inputs([photo])), models, labels
 
 
-def _of_photos(model):
+def _make_decoder():
+    """Returns a function from an encoded photo to float32 [1, height, width, 3] in [0, 1]."""
+    with tf.Graph().as_default() as graph:
+        encoded = tf.placeholder(tf.string, [])
+        picture = tf.image.decode_image(encoded, 3, tf.float32, expand_animations=False)
+    session = tf.Session(graph=graph)
+    return lambda photo: session.run(picture, {encoded: photo})[np.newaxis]
+
+
+def _of_photos(answers_of):
     def answer(photos):
-        answers = model.answers(photos)
+        answers = answers_of(photos)
         return answers["label"][0].decode(), answers["probabilities"][0]
 
     return answer

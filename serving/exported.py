@@ -35,12 +35,18 @@ class Exported:
       labels: list of str, the names of the classes in the order of `probabilities`.
     """
 
-    def __init__(self, labels, session, image_bytes, answers):
-        """Takes what `open_saved_model` and `open_frozen_graph` have read."""
+    def __init__(self, labels, session, signatures):
+        """Takes what has been opened.
+
+        Args:
+          labels: as the attribute.
+          session: of the export's graph.
+          signatures: for `IMAGE_BYTES` and `IMAGES`, what to feed, and a dict of what to fetch by
+            answer.
+        """
         self.labels = labels
         self._session = session
-        self._image_bytes = image_bytes
-        self._answers = answers
+        self._signatures = signatures
 
     def answers(self, photos):
         """What the export says of some photos.
@@ -56,26 +62,32 @@ class Exported:
         Raises:
           tf.errors.InvalidArgumentError: one of the photos cannot be decoded.
         """
-        return self._session.run(self._answers, self._feed(photos))
+        photos_in, answers = self._signatures[IMAGE_BYTES]
+        return self._session.run(answers, {photos_in: _strings(photos)})
+
+    def answers_of_images(self, images):
+        """As `answers`, of pictures: float32 [photos, any height, any width, 3] in [0, 1]."""
+        images_in, answers = self._signatures[IMAGES]
+        return self._session.run(answers, {images_in: images})
 
     def probabilities(self, photos):
         """The probabilities alone, float32 [photos, classes]; otherwise as `answers`."""
-        return self._session.run(self._answers["probabilities"], self._feed(photos))
+        photos_in, answers = self._signatures[IMAGE_BYTES]
+        return self._session.run(answers["probabilities"], {photos_in: _strings(photos)})
 
     def network_inputs(self, photos):
         """The photos as the network sees them, float32 [photos, side, side, channels]."""
-        return self._session.run(NETWORK_INPUTS, self._feed(photos))
+        photos_in, _ = self._signatures[IMAGE_BYTES]
+        return self._session.run(NETWORK_INPUTS, {photos_in: _strings(photos)})
 
     def probabilities_of_inputs(self, inputs):
         """The probabilities, float32 [photos, classes], of what `network_inputs` gives."""
-        return self._session.run(self._answers["probabilities"], {NETWORK_INPUTS: inputs})
+        _, answers = self._signatures[IMAGE_BYTES]
+        return self._session.run(answers["probabilities"], {NETWORK_INPUTS: inputs})
 
     def close(self):
         """Gives back what the network takes."""
         self._session.close()
-
-    def _feed(self, photos):
-        return {self._image_bytes: np.array(photos, object)}
 
 
 class ExportedModel(Exported):
@@ -97,7 +109,7 @@ class ExportedModel(Exported):
             meta_graph = tf.saved_model.loader.load(session, TAGS, str(self.path))
         except (tf.errors.OpError, DecodeError, OSError, RuntimeError, ValueError) as error:
             raise BadInput(f"{self.path} is no SavedModel that can be served; {CURE}") from error
-        super().__init__(labels, session, *_tensors_of_serving(meta_graph, self.path))
+        super().__init__(labels, session, _signatures(meta_graph, self.path))
 
 
 class FrozenGraph(Exported):
@@ -116,10 +128,13 @@ class FrozenGraph(Exported):
         try:
             with session.graph.as_default():
                 tf.import_graph_def(tf.GraphDef.FromString(path.read_bytes()), name="")
-            tensors = [session.graph.get_tensor_by_name(f"{n}:0") for n in (IMAGE_BYTES, *ANSWERS)]
+            names = (IMAGE_BYTES, IMAGES, *ANSWERS)
+            tensors = {name: session.graph.get_tensor_by_name(f"{name}:0") for name in names}
         except (DecodeError, ValueError, KeyError) as error:
             raise BadInput(f"{path} is no frozen graph of photos and answers; {CURE}") from error
-        super().__init__(read_labels(folder), session, tensors[0], dict(zip(ANSWERS, tensors[1:])))
+        answers = {name: tensors[name] for name in ANSWERS}
+        signatures = {photos: (tensors[photos], answers) for photos in (IMAGE_BYTES, IMAGES)}
+        super().__init__(read_labels(folder), session, signatures)
 
 
 def newest_version(path):
@@ -136,19 +151,32 @@ def newest_version(path):
     known = versions.numbers(path)
     newest = path / str(known[-1]) if known else path
     if not (newest / SAVED_MODEL).is_file():
-        raise BadInput(f"{newest} holds no {SAVED_MODEL}; {CURE}")
+        others = [*newest.glob("*.tflite"), *newest.glob(FROZEN_GRAPH)]
+        instead = f", but {others[0].name}: only SavedModels are read" if others else ""
+        raise BadInput(f"{newest} holds no {SAVED_MODEL}{instead}; {CURE}")
     return newest
 
 
-def _tensors_of_serving(meta_graph, path):
-    """The names of what to feed, and of what to fetch by answer, of the default signature."""
-    if SIGNATURE not in meta_graph.signature_def:
-        raise BadInput(f"{path} has no signature {SIGNATURE}; {CURE}")
-    signature = meta_graph.signature_def[SIGNATURE]
+def _strings(photos):
+    return np.array(photos, object)
+
+
+def _signatures(meta_graph, path):
+    """The names of what to feed, and of what to fetch by answer, for each kind of photos."""
+    return {
+        IMAGE_BYTES: _signature(meta_graph, SIGNATURE, IMAGE_BYTES, path),
+        IMAGES: _signature(meta_graph, IMAGES, IMAGES, path),
+    }
+
+
+def _signature(meta_graph, name, photos, path):
+    if name not in meta_graph.signature_def:
+        raise BadInput(f"{path} has no signature {name}; {CURE}")
+    signature = meta_graph.signature_def[name]
     inputs, outputs = signature.inputs, signature.outputs
-    if IMAGE_BYTES not in inputs or not set(ANSWERS) <= set(outputs):
+    if photos not in inputs or not set(ANSWERS) <= set(outputs):
         raise BadInput(
-            f"{path}: {SIGNATURE} takes {', '.join(inputs)} and returns {', '.join(outputs)}; "
-            f"expected {IMAGE_BYTES}, and {', '.join(ANSWERS)}; {CURE}"
+            f"{path}: {name} takes {', '.join(inputs)} and returns {', '.join(outputs)}; "
+            f"expected {photos}, and {', '.join(ANSWERS)}; {CURE}"
         )
-    return inputs[IMAGE_BYTES].name, {name: outputs[name].name for name in ANSWERS}
+    return inputs[photos].name, {answer: outputs[answer].name for answer in ANSWERS}

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from bad_input import BadInput
 from datasets.description import write_labels
 from datasets.examples import read_examples
+from flags import checked_value, one_of, path, truth, whole_number
 from serving import export_check, export_files, tflite, versions
 from serving.exported import ANSWERS, EXTRA_ASSETS, IMAGE_BYTES, IMAGES, NETWORK_INPUTS, SIGNATURE
 from slim_on_tf2 import tf
@@ -33,13 +34,22 @@ REPRESENTATIVE = 128  # photos of the training split, to show int8 the ranges
 BATCH_SIZE = 32
 
 DESCRIPTION_FILE = "export.json"
+# What a client sends, by the signature's input.
+PHOTOS = {
+    IMAGE_BYTES: "files in JPEG, PNG, GIF or BMP, decoded as in training; of a photo that EXIF "
+    "turns, a transparent one, or a BMP with a palette, make an upright RGB JPEG first, as "
+    "predict_flowers.py does",
+    IMAGES: "float32 in [0, 1]; red, green, blue",
+}
 # What to feed and fetch, by format.
 TENSORS = {
     "saved_model": {
+        "photos": PHOTOS,
         "signatures": {SIGNATURE: [IMAGE_BYTES], IMAGES: [IMAGES]},
         "outputs": list(ANSWERS),
     },
     "frozen_graph": {
+        "photos": PHOTOS,
         "inputs": [f"{IMAGE_BYTES}:0", f"{IMAGES}:0", NETWORK_INPUTS],
         "outputs": [f"{name}:0" for name in ANSWERS],
     },
@@ -87,44 +97,42 @@ def export(
       `milliseconds` (a photo, the median). Then `version`, and `path`, its folder.
 
     Raises:
-      BadInput: the run, the checkpoint, the split or the folder is at fault; the version exists; or
-        the export differs from the evaluation by more than `TOLERANCE`.
+      BadInput: an argument, the run, the checkpoint, the split or the folder is at fault; the
+        version exists; or the export differs from the evaluation by more than `TOLERANCE`.
     """
-    if format not in versions.FORMATS:
-        raise BadInput(f"format: expected one of {', '.join(versions.FORMATS)}, got {format!r}")
+    format = checked_value("format", one_of(versions.FORMATS), str(format))
+    version = checked_value("version", whole_number(1), version)
+    num_photos = checked_value("num_photos", whole_number(1), num_photos)
+    moving_averages = checked_value("moving_averages", truth, str(moving_averages))
+    export_dir = checked_value("export_dir", path, export_dir or "")
+    log_dir = checked_value("log_dir", path, log_dir or "")
     run = read_run(log_dir)
-    checkpoint = run_checkpoints.find(log_dir, checkpoint)
-    dataset = find_split(run, split, dataset_dir)
+    checkpoint = run_checkpoints.find(log_dir, checked_value("checkpoint", path, str(checkpoint)))
+    dataset_dir = checked_value("dataset_dir", path, dataset_dir)
+    dataset = find_split(run, str(split), dataset_dir)
     photos = _representative(find_split(run, "train", dataset_dir)) if format == "tflite" else []
     folder = versions.folder_of(export_dir, format)
     versions.refuse_existing(folder, version)
     with versions.written_aside(folder) as aside:
         print(f"Writing {checkpoint} as {format}", flush=True)
         frozen, inputs, step = _freeze(run, checkpoint, moving_averages, photos)
-        _write(format, aside, frozen, inputs, run.labels)
-        num_photos = min(num_photos or dataset.num_samples, dataset.num_samples)
-        print(f"Comparing with the evaluation on {num_photos} photos of {split}", flush=True)
-        truth, expected = _evaluate(run, dataset, checkpoint, moving_averages, num_photos)
-        answers = export_check.answer_afresh(format, aside, dataset, num_photos)
+        lite_models = _converted(frozen, inputs) if format == "tflite" else {}
+        with versions.writing_to(folder):
+            _write(format, aside, frozen, lite_models, run.labels)
         found = {
             "format": format,
             "checkpoint": checkpoint,
             "global_step": step,
             "moving_averages": moving_averages,
-            "split": split,
-            "num_photos": num_photos,
-            "accuracy": float(np.mean(expected.argmax(axis=1) == truth)),
-            "models": [
-                _compare(name, path, answers[name], truth, expected, run.labels)
-                for name, path in export_check.models_of(format, aside).items()
-            ],
+            "split": dataset.split_name,
+            **_measured(format, aside, run, checkpoint, moving_averages, dataset, num_photos),
         }
-        _refuse_other_answers(found["models"])
-        if format == "tflite":
-            shutil.rmtree(aside / export_check.REFERENCE)
-        _describe(aside, found, run)
-        path = versions.publish(aside, folder, version)
-    return found | {"version": int(path.name), "path": str(path)}
+        with versions.writing_to(folder):
+            if format == "tflite":
+                shutil.rmtree(aside / export_check.REFERENCE)
+            _describe(aside, found, run)
+        published = versions.publish(aside, folder, version)
+    return found | {"version": int(published.name), "path": str(published)}
 
 
 def _representative(dataset):
@@ -151,17 +159,47 @@ def _freeze(run, checkpoint, moving_averages, photos):
             return serving_graph.freeze(serving, session), inputs, step
 
 
-def _write(format, folder, frozen, inputs, labels):
-    """Writes a frozen network to `folder`; `inputs` are what it sees of representative photos."""
+def _converted(frozen, inputs):
+    """TensorFlow Lite's bytes of a frozen network, by precision; `inputs` are what it sees."""
+    return {name: tflite.convert(frozen, name, inputs) for name in tflite.PRECISIONS}
+
+
+def _write(format, folder, frozen, lite_models, labels):
+    """Writes a frozen network to `folder`; `lite_models` are those of `_converted`."""
     if format == "saved_model":
         export_files.write_saved_model(folder, frozen, labels)
     elif format == "frozen_graph":
         export_files.write_frozen_graph(folder, frozen, labels)
     else:
-        for precision, path in tflite.models_in(folder).items():
-            path.write_bytes(tflite.convert(frozen, precision, inputs))
+        for precision, file in tflite.models_in(folder).items():
+            file.write_bytes(lite_models[precision])
         write_labels(folder, labels)
         export_files.write_saved_model(folder / export_check.REFERENCE, frozen, labels)
+
+
+def _measured(format, folder, run, checkpoint, moving_averages, dataset, num_photos):
+    """Compares what is in `folder` with the evaluation, on the first `num_photos` or on all.
+
+    Returns:
+      `num_photos`, `accuracy` and `models`, as `export` does.
+
+    Raises:
+      BadInput: a model answers otherwise.
+    """
+    count = min(num_photos or dataset.num_samples, dataset.num_samples)
+    print(f"Comparing with the evaluation on {count} photos of {dataset.split_name}", flush=True)
+    actual, expected = _evaluate(run, dataset, checkpoint, moving_averages, count)
+    answers = export_check.answer_afresh(format, folder, dataset, count)
+    for name, said in answers.items():
+        _refuse_other_answers(name, _largest_difference(said, expected))
+    return {
+        "num_photos": count,
+        "accuracy": float(np.mean(expected.argmax(axis=1) == actual)),
+        "models": [
+            _compare(name, place, answers[name], actual, expected, run.labels)
+            for name, place in export_check.models_of(format, folder).items()
+        ],
+    }
 
 
 def _evaluate(run, dataset, checkpoint, moving_averages, num_photos):
@@ -184,52 +222,55 @@ def _evaluate(run, dataset, checkpoint, moving_averages, num_photos):
             evaluator.evaluate(checkpoint, lambda: num_photos <= BATCH_SIZE * len(batches), add)
     finally:
         tf.config.experimental.enable_tensor_float_32_execution(rounds)
-    truth, probabilities = (
+    actual, probabilities = (
         np.concatenate([batch[name] for batch in batches])[:num_photos]
         for name in ("labels", "probabilities")
     )
     if not np.isfinite(probabilities).all():
         raise BadInput(f"{checkpoint} gives no probabilities: it diverged; give an earlier one")
-    return truth, probabilities
+    return actual, probabilities
 
 
-def _compare(name, path, answers, truth, expected, labels):
+def _compare(name, place, answers, actual, expected, labels):
     """What `export` returns of a model: see there.
 
     Args:
       name: the model's.
-      path: its file or folder.
+      place: its file or folder.
       answers: its `export_check.Answers` of n photos.
-      truth: int64 [n].
+      actual: int64 [n].
       expected: float32 [n, classes], the probabilities of the evaluation.
       labels: the names of the classes.
     """
     names = np.array(labels)
     return {
         "name": name,
-        "megabytes": _size(path) / 1e6,
-        "accuracy": float(np.mean(answers.labels == names[truth])),
+        "megabytes": _size(place) / 1e6,
+        "accuracy": float(np.mean(answers.labels == names[actual])),
         "same_answers": int(np.sum(answers.labels == names[expected.argmax(axis=1)])),
-        "largest_difference": float(np.abs(answers.probabilities - expected).max()),
+        "largest_difference": _largest_difference(answers, expected),
         "milliseconds": float(np.median(answers.seconds)) * 1000,
     }
 
 
-def _size(path):
+def _largest_difference(answers, expected):
+    """Of the probabilities of all photos that were answered, which may be the first ones alone."""
+    return float(np.abs(answers.probabilities - expected[: len(answers.probabilities)]).max())
+
+
+def _size(place):
     """Bytes of a file, or of all files in a folder."""
-    files = [path] if path.is_file() else path.rglob("*")
+    files = [place] if place.is_file() else place.rglob("*")
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
-def _refuse_other_answers(models):
-    for model in models:
-        if model["name"] not in ROUNDED and not model["largest_difference"] <= TOLERANCE:
-            raise BadInput(
-                f"{model['name']} differs from the evaluation by up to "
-                f"{model['largest_difference']:.2g} in a probability, more than {TOLERANCE:g}: "
-                "nothing was exported; make sure that checkpoint, photos and run.json belong "
-                "together, and report it if they do"
-            )
+def _refuse_other_answers(name, difference):
+    if name not in ROUNDED and not difference <= TOLERANCE:
+        raise BadInput(
+            f"{name}: differs from the evaluation by up to {difference:.2g} in a probability, more "
+            f"than {TOLERANCE:g}: nothing was exported; make sure that checkpoint, photos and "
+            "run.json belong together, and report it if they do"
+        )
 
 
 def _describe(folder, found, run):

@@ -17,6 +17,7 @@ import numpy as np
 from bad_input import BadInput
 from datasets.photo_files import find_photo_files, read_photos
 from datasets.photos import BadPhoto
+from flags import checked_value, path, truth, whole_number
 from reporting.prediction_table import Prediction
 from serving.exported import ExportedModel
 from slim_on_tf2 import tf
@@ -35,28 +36,57 @@ def predict(
     """Predicts what photos show.
 
     Args:
-      log_dir: the run's folder; None with `export_dir`.
+      log_dir: the run's folder; None with `export_dir`, and only then.
       photos: a path or several: files, folders, patterns; see `photo_files.find_photo_files`.
+        Of several, one that matches nothing is an error like a file that is no photo.
       top_k: how many names to give for each photo, where there are so many classes.
       checkpoint: of the run: "best", "latest", or a path.
       moving_averages: whether to take these in the place of the run's weights.
-      export_dir: predicts with this export in the place of a run.
+      export_dir: predicts with this export in the place of a run, so without a checkpoint too.
       batch_size: photos at once; no influence on what is predicted.
 
     Returns:
       A list of `Prediction`s, one for each photo; a file that is no photo has an `error`.
 
     Raises:
-      BadInput: a path matches nothing; or the run, the checkpoint or the export is at fault.
+      BadInput: no path matches anything; an argument is not what is documented here; or the run,
+        the checkpoint or the export is at fault.
     """
-    for name, value in {"top_k": top_k, "batch_size": batch_size}.items():
-        if value < 1:
-            raise BadInput(f"{name}: expected a number of at least 1, got {value}")
-    names = [photos] if isinstance(photos, str | bytes | os.PathLike) else photos
-    files = find_photo_files(names)
+    log_dir = checked_value("log_dir", path, log_dir)
+    export_dir = checked_value("export_dir", path, export_dir)
+    checkpoint = checked_value("checkpoint", path, str(checkpoint))
+    moving_averages = checked_value("moving_averages", truth, str(moving_averages))
+    top_k = checked_value("top_k", whole_number(1), str(top_k))
+    batch_size = checked_value("batch_size", whole_number(1), str(batch_size))
+    _check_source(log_dir, checkpoint, moving_averages, export_dir)
+    files = find_photo_files(_paths(photos))
     with contextlib.closing(open_model(log_dir, checkpoint, moving_averages, export_dir)) as model:
         batches = predict_batches(model, files, top_k, batch_size)
         return [prediction for batch in batches for prediction, _ in batch]
+
+
+def _check_source(log_dir, checkpoint, moving_averages, export_dir):
+    """Raises `BadInput` unless there is a run or an export, and nothing of a run with an export."""
+    if export_dir is None and log_dir is None:
+        raise BadInput("log_dir: expected the folder of a run; or give export_dir")
+    of_a_run = {
+        "log_dir": log_dir is not None,
+        "checkpoint": checkpoint != "best",
+        "moving_averages": moving_averages,
+    }
+    for name, is_given in of_a_run.items():
+        if export_dir is not None and is_given:
+            raise BadInput(f"{name} is of a run, export_dir has none: leave out one of them")
+
+
+def _paths(photos):
+    """The paths, as str, of a path or several."""
+    try:
+        if isinstance(photos, str | bytes | os.PathLike):
+            return [os.fsdecode(photos)]
+        return [os.fsdecode(photo) for photo in photos]
+    except TypeError as error:
+        raise BadInput(f"photos: expected a path or several ({error})") from error
 
 
 def open_model(log_dir, checkpoint="best", moving_averages=False, export_dir=None):

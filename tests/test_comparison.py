@@ -81,9 +81,9 @@ def test_the_table_holds_a_line_a_run(tmp_path, monkeypatch):
     sentence, heading, one, two = comparison_lines(compare(["a", "longer"]))
     assert sentence.startswith("10 photos of test; ") and sentence.endswith("against a")
     assert heading.split("  ")[0] == "run"
-    assert " ".join(one.split()) == "a - 40.0 % 16.8 % to 68.7 % - - - - - -"
+    assert " ".join(one.split()) == "a - 5 40.0 % 16.8 % to 68.7 % - - - - - -"
     assert " ".join(two.split()) == (
-        "longer lenet 80.0 % 49.0 % to 94.3 % 5 1 0.219 1,234,567 5.2 0.0040"
+        "longer lenet 5 80.0 % 49.0 % to 94.3 % 5 1 0.219 1,234,567 5.2 0.0040"
     )
     assert len(heading) == len(one) == len(two)
 

@@ -91,12 +91,16 @@ def test_a_bad_flag_is_named_in_one_line(capsys, flag, value):
         ["--photos_dir", "p"],
         ["--dataset_dir", "d"],
         ["--photos_list", "p.csv"],
-        ["--photos_dir", "p", "--photos_list", "p.csv", "--dataset_dir", "d"],
     ],
 )
 def test_photos_and_a_folder_for_the_dataset_are_needed(flags):
     with pytest.raises(BadInput, match="--photos_dir and --dataset_dir are needed.*--photos_list"):
         run_main(*flags)
+
+
+def test_of_a_folder_and_a_list_one_has_to_go():
+    with pytest.raises(BadInput, match="--photos_list .* --photos_dir: leave out one of the two"):
+        run_main("--photos_dir", "p", "--photos_list", "p.csv", "--dataset_dir", "d")
 
 
 def test_a_list_takes_the_place_of_the_folder(tmp_path, capsys):

@@ -13,6 +13,7 @@ from datasets import digits
 from datasets.digits import download_and_convert, enlarge, read_digits
 from datasets.splits import get_split
 from slim_on_tf2 import tf
+from training import fine_tune
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +118,11 @@ def test_the_module_runs_from_the_shell(tmp_path, monkeypatch, capsys):
     assert digits.main(["--dataset_dir", str(tmp_path / "digits")]) == 0
     counts = json.loads(capsys.readouterr().out.splitlines()[-1])["num_examples"]
     assert sum(counts.values()) == 100
+
+
+def test_lenet_learns_the_digits(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = fine_tune(
+        "digits", "lenet", "log", batch_size=32, learning_rate=0.001, num_epochs=4, seed=0
+    )
+    assert result["best_accuracy"] >= 0.97

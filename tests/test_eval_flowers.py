@@ -152,7 +152,7 @@ def test_a_path_and_latest_name_the_same_checkpoint_as_best_here(run, tmp_path):
     ("flags", "expected"),
     [
         (["--log_dir=nowhere"], "nowhere/run.json is missing"),
-        (["--checkpoint=nowhere.ckpt"], "there is no checkpoint nowhere.ckpt"),
+        (["--checkpoint=nowhere.ckpt"], "--checkpoint nowhere.ckpt: there is no such checkpoint"),
         (["--split=holdout"], "holdout"),
         (["--dataset_dir=nowhere"], "nowhere"),
     ],
@@ -161,6 +161,20 @@ def test_a_flag_that_cannot_work_is_named(run, flags, expected):
     with pytest.raises(BadInput, match=expected) as error:
         eval_flowers.main([f"--log_dir={run / 'log'}", *flags])
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--compare", "a", "b", "--split=test"], "--split says nothing with --compare"),
+        (["--watch", "--checkpoint=latest"], "--checkpoint says nothing with --watch"),
+        (["--watch", "--show"], "--show says nothing with --watch"),
+        (["--timeout=3"], "--timeout is for --watch"),
+    ],
+)
+def test_flags_that_do_not_go_together_are_named(flags, expected):
+    with pytest.raises(BadInput, match=expected):
+        eval_flowers.parse_flags(flags)
 
 
 def test_photos_of_other_classes_are_refused(run, tmp_path):
@@ -186,7 +200,7 @@ def test_a_broken_checkpoint_is_told_from_one_of_another_network(run, tmp_path):
         half = file.read_bytes()
         cut = len(half) // 2 if ".data" in file.name else len(half)
         (tmp_path / file.name).write_bytes(half[:cut])
-    with pytest.raises(BadInput, match="is broken; give --checkpoint best, latest, or"):
+    with pytest.raises(BadInput, match="is broken; give --checkpoint another one of that run"):
         eval_flowers.main([f"--log_dir={run / 'log'}", f"--checkpoint={tmp_path / 'model.ckpt-3'}"])
 
 

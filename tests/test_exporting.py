@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tiny_run import CLASSES, make_dataset
-from tiny_serving import photos_of_all_kinds, pixels, write_tiny_run
+from tiny_serving import answer_in_this_process, photos_of_all_kinds, pixels, write_tiny_run
 
 from bad_input import BadInput
 from datasets.splits import get_split
@@ -71,17 +71,17 @@ def log_dir(data):
     return data / "log"
 
 
+@pytest.fixture(scope="module")
+def lenet_dir(data):
+    """A run of a network that is quickly exported."""
+    write_tiny_run(data / "lenet", dataset_dir=str(data), labels=list(CLASSES))
+    return data / "lenet"
+
+
 @pytest.fixture
 def no_fresh_process(monkeypatch):
-    """Does here what a fresh process does, which takes as long as importing TensorFlow."""
-
-    def ask(request, path, errors):
-        path.write_text(json.dumps(request))
-        monkeypatch.setattr(sys, "argv", ["export_check", str(path)])
-        export_check.main()
-        return 0
-
-    monkeypatch.setattr(export_check, "_ask", ask)
+    """Saves the time that importing TensorFlow takes."""
+    answer_in_this_process(monkeypatch)
 
 
 def ask_with_tensorflow_alone(path, photos, cwd):
@@ -138,7 +138,7 @@ def test_tflite_of_a_grey_network_is_measured_beside_the_saved_model(
     write_tiny_run(
         tmp_path / "log", dataset_dir=str(data), labels=list(CLASSES), use_grayscale=True
     )
-    found = export(tmp_path / "log", tmp_path, format="tflite", num_photos=4)
+    found = export(tmp_path / "log", tmp_path, format="tflite", num_photos="4")
     folder = tmp_path / "tflite" / "1"
     assert found["path"] == str(folder)
     names = [model["name"] for model in found["models"]]
@@ -160,8 +160,9 @@ def test_tflite_of_a_grey_network_is_measured_beside_the_saved_model(
 
 
 def test_moving_averages_are_exported_in_the_place_of_the_weights(
-    log_dir, tmp_path, no_fresh_process
+    log_dir, tmp_path, no_fresh_process, monkeypatch
 ):
+    monkeypatch.setattr(export_check, "PICTURES", 2)
     found = export(log_dir, tmp_path, "frozen_graph", moving_averages=True, version=7)
     assert found["moving_averages"]
     folder = tmp_path / "frozen_graph" / "7"
@@ -176,11 +177,12 @@ def test_moving_averages_are_exported_in_the_place_of_the_weights(
     described = json.loads((folder / "export.json").read_text())
     for tensor in described["inputs"] + described["outputs"]:
         assert tensor.removesuffix(":0") in constants
-    with pytest.raises(BadInput, match="7 exists, and a version is never overwritten"):
-        export(log_dir, tmp_path, "frozen_graph", version=7)
+    for version in (7, "7"):
+        with pytest.raises(BadInput, match="7 exists, and a version is never overwritten"):
+            export(log_dir, tmp_path, "frozen_graph", version=version)
 
 
-def test_what_answers_otherwise_is_not_exported(log_dir, tmp_path, monkeypatch):
+def test_what_answers_otherwise_is_not_exported(lenet_dir, tmp_path, monkeypatch):
     def shifted(form, folder, dataset, count):
         ExportedModel(folder).close()
         probabilities = np.roll(np.eye(3, dtype=np.float32)[[0] * count], 1, axis=1)
@@ -188,36 +190,62 @@ def test_what_answers_otherwise_is_not_exported(log_dir, tmp_path, monkeypatch):
 
     monkeypatch.setattr(export_check, "answer_afresh", shifted)
     with pytest.raises(BadInput, match="differs from the evaluation .* nothing was exported"):
-        export(log_dir, tmp_path)
+        export(lenet_dir, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_network_that_has_diverged_is_not_exported(log_dir, tmp_path, monkeypatch):
+def test_a_signature_for_pictures_that_answers_otherwise_is_not_exported(
+    lenet_dir, tmp_path, no_fresh_process, monkeypatch
+):
+    define = tf.saved_model.predict_signature_def
+
+    def define_otherwise(inputs, outputs):
+        if "images" in inputs:
+            outputs = outputs | {"probabilities": 1 - outputs["probabilities"]}
+        return define(inputs, outputs)
+
+    monkeypatch.setattr(tf.saved_model, "predict_signature_def", define_otherwise)
+    with pytest.raises(BadInput, match="^images: differs from the evaluation by up to"):
+        export(lenet_dir, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_fails_in_between_says_what_it_is(lenet_dir, tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise TimeoutError("the photos are on a disk that does not answer")
+
+    monkeypatch.setattr(exporting, "_evaluate", fail)
+    with pytest.raises(TimeoutError, match="the photos are on a disk"):
+        export(lenet_dir, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_that_has_diverged_is_not_exported(lenet_dir, tmp_path, monkeypatch):
     def evaluate(evaluator, checkpoint, interrupted, on_batch):
         on_batch({"labels": np.zeros(6, int), "probabilities": np.full([6, 3], np.nan)})
 
     monkeypatch.setattr(Evaluator, "evaluate", evaluate)
     with pytest.raises(BadInput, match="model.ckpt-0 gives no probabilities: it diverged"):
-        export(log_dir, tmp_path)
+        export(lenet_dir, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_fresh_process_that_fails_says_why(log_dir, tmp_path, monkeypatch):
+def test_a_fresh_process_that_fails_says_why(lenet_dir, tmp_path, monkeypatch):
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\necho a traceback >&2\necho the reason >&2\nexit 1\n")
     python.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(python))
     with pytest.raises(BadInput, match="cannot be used in a fresh process: the reason$"):
-        export(log_dir, tmp_path / "exports")
+        export(lenet_dir, tmp_path / "exports")
     assert list((tmp_path / "exports").iterdir()) == []
 
 
-def test_a_full_disk_is_one_line(log_dir, tmp_path):
+def test_a_full_disk_is_one_line(lenet_dir, tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
     try:
         with pytest.raises(BadInput, match="cannot be written .*writable and has room") as error:
-            export(log_dir, tmp_path)
+            export(lenet_dir, tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert "\n" not in str(error.value)
@@ -228,14 +256,21 @@ def test_a_full_disk_is_one_line(log_dir, tmp_path):
     ("arguments", "expected"),
     [
         ({"format": "onnx"}, "format: expected one of saved_model, tflite, frozen_graph, got"),
+        ({"format": ["tflite"]}, "format: expected one of saved_model, tflite, frozen_graph, got"),
+        ({"version": 0}, "version: expected a whole number of at least 1, got '0'"),
+        ({"version": "abc"}, "version: expected a whole number of at least 1, got 'abc'"),
+        ({"num_photos": -1}, "num_photos: expected a whole number of at least 1, got '-1'"),
+        ({"moving_averages": "no"}, "moving_averages: expected True or False, got 'no'"),
+        ({"log_dir": None}, "log_dir: expected a path"),
+        ({"export_dir": None}, "export_dir: expected a path"),
         ({"dataset_dir": "nowhere"}, "nowhere.* is no folder here; give --dataset_dir"),
         ({"split": "holdout"}, "holdout"),
-        ({"checkpoint": "nowhere.ckpt"}, "there is no checkpoint nowhere.ckpt"),
+        ({"checkpoint": "nowhere.ckpt"}, "nowhere.ckpt: there is no such checkpoint"),
     ],
 )
 def test_arguments_that_cannot_work_are_named(log_dir, tmp_path, arguments, expected):
     with pytest.raises(BadInput, match=expected):
-        export(log_dir, tmp_path / "exports", **arguments)
+        export(**{"log_dir": log_dir, "export_dir": tmp_path / "exports"} | arguments)
     assert not (tmp_path / "exports").exists()
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from bad_input import BadInput
 from slim_on_tf2 import tf
-from training.fine_tuning import _errors_explained
+from training.fine_tuning import _errors_explained, fine_tune
 
 FLAGS = {"batch_size": 64, "image_size": 299}
 
@@ -33,6 +33,29 @@ def test_a_full_disk_and_a_full_device_are_one_line_each(tmp_path, error, expect
     assert expected in str(found.value)
     assert "\n" not in str(found.value)
     assert half.exists() == ("No space" not in expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "expected"),
+    [
+        (("mnits", "lenet", "log"), {}, "no dataset 'mnits' to fetch; did you mean mnist"),
+        (("data/birds", "lenet", "log"), {}, "data/birds is no folder"),
+        ((None, "lenet", "log"), {}, "dataset: expected a name or a folder, got None"),
+        (("digits", None, "log"), {}, "network: expected a name or a folder, got None"),
+        (("digits", "lenet", "log"), {"num_epoch": 3}, "num_epoch; did you mean --num_epochs"),
+        (("digits", "lenet", "log"), {"model_name": "lenet"}, "is given by the first arguments"),
+        (("digits", "lenet", "log"), {"batch_size": "x"}, "batch_size: expected a whole number"),
+    ],
+)
+def test_a_call_that_cannot_work_is_one_line_and_writes_nothing(
+    tmp_path, monkeypatch, arguments, settings, expected
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadInput) as found:
+        fine_tune(*arguments, **settings)
+    assert expected in str(found.value)
+    assert "\n" not in str(found.value)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_another_error_of_the_system_is_not_explained_away(tmp_path):

@@ -110,8 +110,18 @@ def test_run_turns_an_error_into_a_line_and_a_status(error, status, line, capsys
     assert capsys.readouterr().err.endswith(line)
 
 
+def test_a_full_disk_behind_the_output_is_one_line():
+    code = "import flags; flags.run(lambda: print('x' * 9000))"
+    with open("/dev/full", "w") as full:  # noqa: PTH123 -- a device
+        done = subprocess.run(
+            [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 2
+    assert done.stderr == "-c: No space left on device: make room, and give the command again\n"
+
+
 def test_a_call_from_python_is_checked_as_a_command_line_is():
-    given = parser().checked(steps=7, rate=0.25, fast=True, place=None)
+    given = parser().checked(steps="7", rate=0.25, fast=True, place=None)
     assert vars(given) == vars(parser().parse_args(["--steps=7", "--rate=0.25", "--fast"]))
 
 
@@ -121,6 +131,8 @@ def test_a_call_from_python_is_checked_as_a_command_line_is():
         ({"steps": 0}, "steps: expected a whole number of at least 1, got '0'"),
         ({"step": 7}, "unknown setting step; did you mean --steps?"),
         ({"fast": "no"}, "fast: expected True or False, got 'no'"),
+        ({"help": True}, "unknown setting help; did you mean --help?"),
+        ({"where": ["a", "b"]}, "where: expected one value, a text or a number, got ['a', 'b']"),
     ],
 )
 def test_a_call_from_python_that_cannot_work_is_named(values, expected):

@@ -175,9 +175,9 @@ def test_without_network_one_line_says_what_to_do(tmp_path):
     url = f"http://127.0.0.1:9/mnist/{TRAIN_IMAGES}.gz"
     assert message.startswith(f"{url}: cannot be fetched (ConnectionError)")
     assert f"put it at {tmp_path / 'data' / 'mnist_idx' / TRAIN_IMAGES}.gz" in message
-    assert "--source or MNIST_URL" in message
-    assert "--source FOLDER" in message
-    assert "`python -m datasets.digits` makes digits without a download" in message
+    assert "MNIST_URL=PLACE before the command" in message
+    assert "PLACE may be a folder" in message
+    assert "--dataset_name digits needs no download" in message
     assert not (tmp_path / "data" / "mnist").exists()
 
 
@@ -190,7 +190,7 @@ def test_other_files_than_the_published_ones_are_refused_from_an_address(tmp_pat
     other = {name: gzip.compress(b"other") for name in PACKED}
     with (
         served(other, *[send_by_name] * 4) as server,
-        pytest.raises(BadInput, match=r"expected the published train-images-idx3-ubyte.gz.*FOLDER"),
+        pytest.raises(BadInput, match=r"expected the published train-images-idx3-ubyte.gz.*folder"),
     ):
         convert(tmp_path / "mnist", server.url.rpartition("/")[0], archives=facts())
     write_folder(tmp_path / "data" / "mnist_idx", other)

@@ -114,16 +114,38 @@ def test_a_photo_comes_from_stdin(form):
         ("", b"", "^'': no such file or folder"),
         ("garden/*.webp", b"", r"^'garden/\*.webp': matches no photo"),
         ("empty", b"", "^'empty': holds no photos"),
-        ("-", b"", "stdin is empty"),
-        ("-", b"garden/roses/0.jpg\nlost.jpg\n", "^stdin: 'lost.jpg': no such file"),
-        ("-", b"<html>Not found</html>", "^stdin: '<html>Not found</html>': no such file"),
+        ("-", b"", "^nothing came from stdin"),
+        ("-", b"\n\r\n", "^nothing came from stdin"),
+        ("-", b"lost.jpg\nroses/*.jpg\n", "^'lost.jpg': no such file or folder"),
+        ("-", b"\n<HTML>\nNot found</HTML>", "^'-': stdin holds an HTML page and no photo"),
     ],
 )
-def test_a_name_that_means_nothing_is_told_before_anything_starts(photos, name, stdin, expected):
+def test_where_nothing_is_meant_that_is_told_before_anything_starts(photos, name, stdin, expected):
     (photos.parent / "empty").mkdir()
     with pytest.raises(BadInput, match=expected) as error:
-        find_photo_files(["garden", name], io.BytesIO(stdin))
+        find_photo_files([name], io.BytesIO(stdin))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "stdin", "missing", "fault"),
+    [
+        ("nowhere.jpg", b"", "nowhere.jpg", "no such file or folder"),
+        ("garden/*.webp", b"", "garden/*.webp", "matches no photo"),
+        ("empty", b"", "empty", "holds no photos"),
+        ("-", b"lost.jpg\ngarden/daisy/1.jpg\n", "lost.jpg", "no such file or folder"),
+        ("-", b"<!DOCTYPE html>", "-", "stdin holds an HTML page and no photo"),
+    ],
+)
+def test_a_name_that_means_nothing_does_not_stop_the_rest(photos, name, stdin, missing, fault):
+    (photos.parent / "empty").mkdir()
+    files = find_photo_files(["garden/daisy/0.jpg", name, "garden"], io.BytesIO(stdin))
+    assert len(files) == 4
+    answers = {file.name: photo for file, photo in read_photos(files)}
+    assert {name: str(photo) for name, photo in answers.items() if isinstance(photo, BadPhoto)} == {
+        missing: fault
+    }
+    assert names(files)[:2] == ["garden/daisy/0.jpg", missing]
 
 
 def test_each_photo_is_read_or_says_why_not_in_order(photos):

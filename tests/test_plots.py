@@ -13,7 +13,7 @@ from PIL import Image
 from bad_input import BadInput
 from reporting import plots
 from reporting.predictions import Predictions
-from reporting.style import fit, style, text_width
+from reporting.style import _tell_of_squares, fit, style, text_width
 
 AWKWARD_NAMES = [
     "$x^2$ and _y_",
@@ -349,9 +349,17 @@ def test_a_name_is_cleaned_of_white_space_and_loose_accents():
         assert fit("pa\u0308onie", 9) == "p\u00e4onie"
 
 
-def test_letters_that_no_font_draws_become_squares_with_a_warning():
-    with style(), pytest.warns(UserWarning, match="no installed font draws some letters"):
+def test_letters_that_no_font_draws_become_squares_which_is_said_once(capsys):
+    _tell_of_squares.cache_clear()
+    with style():
+        assert fit("a.jpg", 9) == "a.jpg"
+        assert capsys.readouterr().out == ""
         assert fit("a\U0010fffdb", 9) == "a□b"
+        assert fit("\U0010fffe.jpg", 9) == fit("\U0010fffd.jpg", 9) == "□.jpg"
+    assert capsys.readouterr().out == (
+        "No installed font draws some letters of the names, so the plots show squares; install "
+        "Noto Sans CJK SC\n"
+    )
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):

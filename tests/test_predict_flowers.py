@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
-from test_end_to_end import ROOT, kill_at
+from test_end_to_end import ROOT
 from tiny_photos import tiny_photo
 from tiny_run import CLASSES, make_dataset
 from tiny_serving import tiny_run
@@ -21,6 +21,7 @@ from tiny_serving import tiny_run
 import eval_flowers
 import predict_flowers
 from bad_input import BadInput
+from serving import prediction
 from slim_on_tf2 import tf
 from training import serving_graph
 from training.run_checkpoints import Best
@@ -107,6 +108,14 @@ def test_a_broken_photo_is_a_row_and_the_rest_goes_on(predict, tmp_path):
     assert errors["cut.jpg"].startswith("broken: ")
     assert all(len(row["labels"]) == (row["error"] is None) for row in rows)
     assert any(line.endswith("3b.jpg  an HTML page, no photo") for line in lines)
+
+
+def test_a_name_that_means_nothing_is_a_row_and_the_rest_goes_on(predict, tmp_path):
+    table = tmp_path / "table.csv"
+    status, result, lines = predict("lost.jpg", "roses/0.jpg", f"--output={table}")
+    assert (status, result["photos"], result["errors"]) == (1, 2, 1)
+    assert [row["error"] for row in read_csv(table)] == ["no such file or folder", ""]
+    assert "lost.jpg     no such file or folder" in lines
 
 
 def test_a_photo_from_stdin(predict, made, monkeypatch):
@@ -202,14 +211,20 @@ def test_a_signal_ends_the_waiting_and_a_second_one_the_script(number):
         (["daisy", "--watch_folder=daisy"], "one of the two"),
         (["daisy", "--explain"], "--explain shows heat maps in a plot: give --plot too"),
         (["daisy", "--output=table.xlsx"], r"table.xlsx: .*\.csv, \.json, \.jsonl"),
-        (["daisy", "--plot=plot.jpg"], "--plot plot.jpg: expected a name that ends in .png"),
+        (["daisy", "--plot=plot.jpg"], "^plot.jpg: expected a name that ends in .png"),
+        (["daisy", "--output=daisy/0.jpg/t.csv"], "daisy/0.jpg/t.csv: cannot be written"),
+        (["daisy", "--plot=daisy/0.jpg/t.png"], "daisy/0.jpg/t.png: cannot be written"),
         (["daisy", "--export_dir=e"], "--log_dir is of a run"),
-        (["daisy", "--checkpoint=nowhere.ckpt"], "there is no checkpoint nowhere.ckpt"),
-        (["daisy", "nowhere.jpg"], "'nowhere.jpg': no such file or folder"),
-        (["--watch_folder=nowhere"], "nowhere"),
+        (["daisy", "--checkpoint=nowhere.ckpt"], "--checkpoint nowhere.ckpt: there is no such"),
+        (["nowhere.jpg"], "'nowhere.jpg': no such file or folder"),
+        (["--watch_folder=nowhere"], "--watch_folder nowhere: no such folder"),
+        (["--watch_folder=.", f"--output={__file__}"], "exists, from an earlier watch"),
     ],
 )
-def test_flags_that_cannot_work_are_named(predict, argv, expected):
+def test_flags_that_cannot_work_are_named_before_the_model_is_loaded(
+    predict, monkeypatch, argv, expected
+):
+    monkeypatch.setattr(prediction, "open_model", None)
     with pytest.raises(BadInput, match=expected) as error:
         predict(*argv)
     assert "\n" not in str(error.value)
@@ -234,12 +249,59 @@ finally:
     assert "bad_input.BadInput: 'nowhere.jpg'" in done.stderr
 
 
-def test_a_kill_leaves_nothing_half_written(made, tmp_path):
-    """Killed in the middle: of the table of before everything is left, of the plot nothing."""
-    table = tmp_path / "table.csv"
-    table.write_text("of before")
-    command = [sys.executable, str(ROOT / "predict_flowers.py"), f"--log_dir={made / 'log'}"]
-    command += [f"--output={table}", f"--plot={tmp_path / 'plot.png'}", "--batch_size=1"]
-    assert kill_at([*command, str(made / "photos")], "daisy/3.jpg") == -signal.SIGKILL
-    assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]
-    assert table.read_text() == "of before"
+REPORT_THAT_KILLS_ITSELF = """
+import os, signal, sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import predict_flowers
+from reporting.prediction_table import Prediction, PredictionTable
+
+folder, moment = sys.argv[1:]
+
+def kill_before(owner, name, is_the_moment):
+    function = getattr(owner, name)
+
+    def killed(*args):
+        if is_the_moment(*args):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*args)
+
+    setattr(owner, name, killed)
+
+if moment == "row":
+    kill_before(PredictionTable, "add", lambda table, row: row.filename == "1.jpg")
+else:
+    kill_before(Path, "replace", lambda aside, path: Path(path).name == moment)
+argv = ["--export_dir=e", f"--output={folder}/table.csv", f"--plot={folder}/plot.png", "a.jpg"]
+model = SimpleNamespace(labels=["daisy"])
+report = predict_flowers.Report(predict_flowers.parse_flags(argv), model, files=None)
+photo = SimpleNamespace(jpeg=Path(folder, "photos", "0.jpg").read_bytes())
+batches = [[(Prediction(f"{i}.jpg", ["daisy"], [1.0]), photo)] for i in range(3)]
+predict_flowers.predict_once(None, lambda files: batches, report)
+report.finish()
+"""
+
+
+@pytest.mark.parametrize(
+    ("moment", "table_is_new"), [("row", False), ("table.csv", False), ("plot.png", True)]
+)
+def test_a_kill_leaves_nothing_half_written(tmp_path, moment, table_is_new):
+    """Killed while rows come, and just before the table and the plot take their places.
+
+    Only what has no name yet or is hidden can be half written.
+    """
+    (tmp_path / "photos").mkdir()
+    tiny_photo(0).save(tmp_path / "photos" / "0.jpg")
+    for name in ("table.csv", "plot.png"):
+        (tmp_path / name).write_text("of before")
+    command = [sys.executable, "-c", REPORT_THAT_KILLS_ITSELF, str(tmp_path), moment]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == -signal.SIGKILL
+    visible = sorted(path.name for path in tmp_path.glob("[!.]*"))
+    assert visible == ["photos", "plot.png", "table.csv"]
+    assert (tmp_path / "plot.png").read_text() == "of before"
+    if table_is_new:
+        rows = read_csv(tmp_path / "table.csv")
+        assert [row["filename"] for row in rows] == ["0.jpg", "1.jpg", "2.jpg"]
+    else:
+        assert (tmp_path / "table.csv").read_text() == "of before"

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from tiny_photos import write_photos
-from tiny_serving import LABELS, tiny_run
+from tiny_serving import LABELS, encoded, tiny_run, write_tiny_run
 
 import training
 from bad_input import BadInput
@@ -156,16 +156,54 @@ def test_an_explanation_is_the_photo_and_beside_it_where_the_network_looked(made
     [
         ({"photos": "nowhere.jpg"}, "'nowhere.jpg': no such file"),
         ({"log_dir": "nowhere"}, "nowhere/run.json is missing"),
-        ({"checkpoint": "nowhere.ckpt"}, "there is no checkpoint nowhere.ckpt"),
-        ({"export_dir": "nowhere"}, "nowhere"),
-        ({"top_k": 0}, "top_k: expected a number of at least 1, got 0"),
-        ({"batch_size": -1}, "batch_size: expected a number of at least 1, got -1"),
+        ({"checkpoint": "nowhere.ckpt"}, "nowhere.ckpt: there is no such checkpoint"),
+        ({"log_dir": None, "export_dir": "nowhere"}, "nowhere: there is no such folder"),
+        ({"log_dir": None}, "log_dir: expected the folder of a run; or give export_dir"),
+        ({"export_dir": "export"}, "log_dir is of a run, export_dir has none"),
+        (
+            {"log_dir": None, "export_dir": "export", "checkpoint": "latest"},
+            "checkpoint is of a run, export_dir has none",
+        ),
+        (
+            {"log_dir": None, "export_dir": "export", "moving_averages": True},
+            "moving_averages is of a run, export_dir has none",
+        ),
+        ({"moving_averages": "yes"}, "moving_averages: expected True or False"),
+        ({"photos": None}, "photos: expected a path or several .*NoneType"),
+        ({"photos": ["a.jpg", 5]}, "photos: expected a path or several .*int"),
+        ({"top_k": 0}, "top_k: expected a whole number of at least 1, got '0'"),
+        ({"top_k": 2.5}, "top_k: expected a whole number of at least 1, got '2.5'"),
+        ({"top_k": None}, "top_k: expected a whole number of at least 1, got 'None'"),
+        ({"batch_size": "many"}, "batch_size: expected a whole number of at least 1, got 'many'"),
+        ({"batch_size": -1}, "batch_size: expected a whole number of at least 1, got '-1'"),
     ],
 )
 def test_what_cannot_work_is_named(made, changes, expected):
     with pytest.raises(BadInput, match=expected) as error:
         predict(**{"log_dir": made / "log", "photos": made / "photos"} | changes)
     assert "\n" not in str(error.value)
+
+
+def test_numbers_may_be_spelled_as_flags_are(made):
+    photo = made / "photos/tulips/0.jpg"
+    (row,) = predict(made / "log", photo, top_k="2", checkpoint="latest", batch_size="1")
+    assert len(row.labels) == 2
+
+
+def test_one_path_of_several_that_means_nothing_is_an_error_and_the_rest_goes_on(made):
+    photos = [made / "nowhere.jpg", made / "photos/tulips/0.jpg"]
+    missing, found = predict(made / "log", photos, checkpoint="latest")
+    assert (missing.filename, missing.labels) == (str(photos[0]), [])
+    assert missing.error == "no such file or folder"
+    assert found.error is None
+
+
+def test_a_network_without_a_map_is_told_to_leave_the_explanation_out(tmp_path):
+    write_tiny_run(tmp_path, model_name="mobilenet_v1_025", image_size=1)
+    with contextlib.closing(RunModel(tmp_path)) as model:
+        assert model.probabilities([encoded("JPEG", 0)]).shape == (1, 3)
+        with pytest.raises(BadInput, match="no map of more than one place at 1 px; leave --expl"):
+            model.explain([encoded("JPEG", 0)])
 
 
 def test_predict_is_what_training_offers():

@@ -1,11 +1,16 @@
 import csv
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bad_input import BadInput
-from reporting.prediction_table import Prediction, PredictionTable, describe
+from reporting.prediction_table import Prediction, PredictionTable, check_place, describe
+
+ROOT = Path(__file__).parent.parent
 
 THIRD = float(np.float32(1 / 3))
 ODD_NAME = 'a, "b"\nc \x1b[31m \udce4.jpg'  # the last letter is a byte that is no UTF-8
@@ -106,10 +111,58 @@ def test_another_suffix_is_refused(tmp_path):
         PredictionTable(tmp_path / "table.xlsx", num_names=1)
 
 
-def test_a_folder_that_cannot_be_written_is_told_at_once(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("file/table.csv", "file/table.csv: cannot be written .Not a directory."),
+        ("file/new/table.csv", "file/new/table.csv: cannot be written .Not a directory."),
+        ("folder.csv", "folder.csv is a folder"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_told_at_once(tmp_path, name, expected):
     (tmp_path / "file").write_text("no folder")
-    with pytest.raises(BadInput, match="file/table.csv: cannot be written"):
-        PredictionTable(tmp_path / "file" / "table.csv", num_names=1)
+    (tmp_path / "folder.csv").mkdir()
+    for refuse in (check_place, lambda path: PredictionTable(path, num_names=1)):
+        with pytest.raises(BadInput, match=expected):
+            refuse(tmp_path / name)
+
+
+def test_a_place_is_checked_and_left_as_it_is(tmp_path, monkeypatch):
+    (tmp_path / "table.csv").write_text("of before")
+    monkeypatch.chdir(tmp_path)
+    for name in ("table.csv", "new.CSV", "new/folders/table.csv", tmp_path / "new" / "table.csv"):
+        check_place(name)
+    assert [path.name for path in tmp_path.rglob("*")] == ["table.csv"]
+    assert (tmp_path / "table.csv").read_text() == "of before"
+    with pytest.raises(BadInput, match="plot.jpg: expected a name that ends in .png"):
+        check_place("plot.jpg", (".png",))
+
+
+@pytest.mark.parametrize("at", ["add", "publish"])
+def test_a_full_disk_is_one_line(tmp_path, at):
+    """A limit on the size of files stands for the disk; the kernel refuses what goes over it."""
+    code = f"""
+import contextlib, resource, sys
+from flags import run
+from reporting.prediction_table import Prediction, PredictionTable
+
+def main():
+    with contextlib.closing(PredictionTable({str(tmp_path / "table.csv")!r}, 1)) as table:
+        for i in range({10_000 if at == "add" else 30}):
+            table.add(Prediction(f"{{i}}.jpg", ["daisy"], [1.0]))
+        sys.stderr.write("publish: ")
+        table.publish()
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))
+run(main)
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 2
+    said = "publish: " if at == "publish" else ""
+    assert done.stderr.startswith(f"{said}-c: {tmp_path}/table.csv: cannot be written")
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_line_for_people_names_the_file_and_what_it_shows():

@@ -28,6 +28,11 @@ def test_a_run_is_read_back_as_it_was_written(tmp_path):
     assert read_run(tmp_path) == RUN
 
 
+def test_a_flag_that_an_older_run_did_not_know_has_not_changed():
+    new = dataclasses.replace(RUN, flags={"batch_size": 8, "use_grayscale": False})
+    assert changed_flags(RUN, new) == ["batch_size 4 before, 8 now"]
+
+
 def test_a_run_of_before_there_were_grey_photos_is_of_colour(tmp_path):
     settings = dataclasses.asdict(RUN)
     del settings["use_grayscale"]
@@ -77,8 +82,9 @@ def test_a_run_of_another_shape_is_refused_and_the_difference_named(name, value)
 
 def test_what_changed_is_said_in_words():
     assert changed_flags(RUN, dataclasses.replace(RUN, flags={"batch_size": 4})) == []
+    old = dataclasses.replace(RUN, flags={"batch_size": 4, "seed": None, "log_dir": "a"})
     new = dataclasses.replace(RUN, flags={"batch_size": 4, "seed": 1, "log_dir": "b"})
-    assert changed_flags(RUN, new) == ["seed None before, 1 now"]
+    assert changed_flags(old, new) == ["seed None before, 1 now"]
 
 
 def test_a_run_may_go_on_with_another_length_or_folder():

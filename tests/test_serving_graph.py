@@ -1,7 +1,12 @@
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
+from tiny_photos import tiny_photo
 from tiny_serving import LABELS, freeze_tiny, photos_of_all_kinds, pixels, tiny_run
 
+from datasets.photos import ORIENTATION_TAG, make_photo
 from slim_on_tf2 import tf
 from training import serving_graph
 
@@ -21,8 +26,13 @@ def started(session, **settings):
 
 @pytest.mark.parametrize(
     ("scheme", "use_grayscale", "difference"),
-    # Of a file, the grey that is made is a whole number of 255.
-    [("inception", False, 1e-5), ("vgg", False, 1e-3), ("none", True, 1.01 / 255)],
+    [
+        ("inception", False, 1e-5),
+        ("vgg", False, 1e-3),
+        ("lenet", True, 1e-5),
+        ("cifarnet", False, 1e-5),
+        ("none", True, 1e-5),
+    ],
 )
 def test_a_batch_of_any_formats_and_sizes_is_seen_as_its_pixels(
     session, scheme, use_grayscale, difference
@@ -34,6 +44,46 @@ def test_a_batch_of_any_formats_and_sizes_is_seen_as_its_pixels(
     for photo, seen in zip(photos[1:], inputs[1:]):  # the first, a JPEG, loses a little
         alone = session.run(serving.inputs, {serving.images: pixels(photo)})
         np.testing.assert_allclose(seen, alone[0], atol=difference)
+
+
+PHOTO = tiny_photo(1, width=40, height=30)
+TURNED = Image.Exif()
+TURNED[ORIENTATION_TAG] = 6
+SHADES = tiny_photo(2, width=40, height=30).convert("L")
+PRINT_COLOURS = Image.merge("CMYK", (*PHOTO.split(), SHADES))
+TRANSPARENT = Image.merge("RGBA", (*PHOTO.split(), SHADES))
+SIXTEEN_BITS = Image.fromarray(np.asarray(SHADES).astype(np.uint16) * 257)
+
+
+@pytest.mark.parametrize(
+    ("picture", "form", "options", "difference"),
+    [
+        (PHOTO, "JPEG", {}, "none"),
+        (PHOTO, "JPEG", {"progressive": True}, "none"),
+        (SHADES, "JPEG", {}, "of a new encoding"),
+        (PHOTO, "PNG", {}, "of a new encoding"),
+        (PHOTO, "BMP", {}, "of a new encoding"),
+        (SIXTEEN_BITS, "PNG", {}, "of a new encoding"),
+        (PRINT_COLOURS, "JPEG", {}, "of a new encoding"),
+        (PHOTO, "JPEG", {"exif": TURNED}, "large"),
+        (TRANSPARENT, "PNG", {}, "large"),
+        (PHOTO.quantize(16), "GIF", {"transparency": 3}, "large"),
+        (PHOTO.quantize(16), "BMP", {}, "large"),
+    ],
+)
+def test_which_files_have_to_be_prepared_as_is_done_before_training(
+    session, picture, form, options, difference
+):
+    file = io.BytesIO()
+    picture.save(file, form, **options)
+    serving = serving_graph.build(tiny_run())
+    as_it_is, prepared = (
+        session.run(serving.inputs, {serving.image_bytes: [photo]})
+        for photo in (file.getvalue(), make_photo(file.getvalue()).jpeg)
+    )
+    most = {"none": 0, "of a new encoding": 3 / 255, "large": 1}
+    found = np.abs(as_it_is - prepared).mean()
+    assert next(name for name in most if found <= most[name]) == difference
 
 
 def test_the_answers_are_those_of_the_logits(session):

@@ -281,6 +281,13 @@ def test_variables_are_listed_by_scope_and_nothing_is_trained(tmp_path, capsys, 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_variables_are_those_of_the_datasets_classes(data, capsys):
+    train_flowers.main(["--list_variables", "--model_name=lenet", f"--dataset_dir={data}"])
+    assert f"LeNet/fc4: 2 variables with {1024 * 3 + 3:,} parameters" in capsys.readouterr().out
+    with pytest.raises(BadInput, match="--dataset_dir nowhere is no folder"):
+        train_flowers.main(["--list_variables", "--model_name=lenet", "--dataset_dir=nowhere"])
+
+
 def test_a_run_that_may_go_on_has_not_ended(data, tmp_path, capsys, monkeypatch):
     seen = []
 

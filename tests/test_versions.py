@@ -1,4 +1,9 @@
+import errno
+import signal
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +20,7 @@ def write(folder, version=None, text="a model"):
 
 def test_a_version_follows_the_highest(tmp_path):
     folder = tmp_path / "exports"
-    for name in ("tflite", "12a", ".13"):
+    for name in ("tflite", "12a", ".13", "021", "٣"):
         (folder / name).mkdir(parents=True)
     assert write(folder) == folder / "1"
     assert write(folder, 20260801) == folder / "20260801"
@@ -31,6 +36,15 @@ def test_an_existing_version_is_never_overwritten(tmp_path):
             refusing()
     assert (tmp_path / "3" / "assets.extra" / "labels.txt").read_text() == "the first"
     assert [path.name for path in tmp_path.iterdir()] == ["3"]
+
+
+def test_a_version_that_was_taken_since_is_refused_at_once(tmp_path, monkeypatch):
+    write(tmp_path, 3, "the first")
+    looks = iter([[]])  # at the first look there is none, and there is no second
+    monkeypatch.setattr(versions, "numbers", lambda folder: next(looks))
+    with pytest.raises(BadInput, match="3 exists"):
+        write(tmp_path, 3)
+    assert (tmp_path / "3" / "assets.extra" / "labels.txt").read_text() == "the first"
 
 
 @pytest.mark.parametrize("version", [None, 1])
@@ -59,11 +73,43 @@ def test_exports_at_once_take_a_number_each_or_are_refused(tmp_path, version):
     ]
 
 
-def test_what_fails_leaves_nothing(tmp_path):
-    with pytest.raises(KeyboardInterrupt), versions.written_aside(tmp_path) as aside:
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, TimeoutError])
+def test_what_fails_says_what_it_is_and_leaves_nothing(tmp_path, failure):
+    with pytest.raises(failure), versions.written_aside(tmp_path) as aside:
         (aside / "half").write_text("a mod")
-        raise KeyboardInterrupt
+        raise failure
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_fills_up_at_the_end_is_one_line(tmp_path, monkeypatch):
+    def fill(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(versions, "make_durable", fill)
+    with pytest.raises(BadInput, match=r"cannot be written \(No space left on device\)"):
+        write(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_kill_before_the_rename_leaves_no_version_and_the_next_export_clears_up(tmp_path):
+    killed = """
+import os, pathlib, signal, sys
+from serving import versions
+
+pathlib.Path.rename = lambda *names: os.kill(os.getpid(), signal.SIGKILL)
+with versions.written_aside(sys.argv[1]) as aside:
+    (aside / "model").write_text("a model")
+    versions.publish(aside, sys.argv[1])
+"""
+    project = Path(versions.__file__).parent.parent
+    process = subprocess.run([sys.executable, "-c", killed, str(tmp_path)], cwd=project)
+    assert process.returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".")
+    assert (left / "model").read_text() == "a model"
+    assert versions.numbers(tmp_path) == []
+    write(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["1"]
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):

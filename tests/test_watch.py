@@ -5,7 +5,7 @@ from test_run_record import RUN
 
 from bad_input import BadInput
 from training.run_record import end_run, write_run
-from training.watch import new_checkpoints
+from training.watch import new_checkpoints, wait_for_run
 
 
 def names(paths):
@@ -60,6 +60,16 @@ def test_a_checkpoint_that_is_half_written_is_left_for_later(run_dir):
     assert names(found) == ["model.ckpt-3", "model.ckpt-9", "model.ckpt-6"]
 
 
+def test_a_checkpoint_that_is_removed_while_another_is_looked_at_is_passed_over(run_dir):
+    write_run(run_dir, dataclasses.replace(RUN, ended=True))
+    found = []
+    for path in new_checkpoints(run_dir, wait=pytest.fail):
+        found.append(path)
+        for file in run_dir.glob("model.ckpt-6.*"):
+            file.unlink()
+    assert names(found) == ["model.ckpt-3", "model.ckpt-9"]
+
+
 def test_waiting_has_an_end_where_a_training_died(run_dir, capsys):
     write_run(run_dir, RUN)
     training = Training()
@@ -67,6 +77,16 @@ def test_waiting_has_an_end_where_a_training_died(run_dir, capsys):
     assert len(list(found)) == 3
     assert training.seconds == 60
     assert "No new checkpoint in 60 s" in capsys.readouterr().out
+
+
+def test_a_training_that_has_not_begun_is_waited_for(tmp_path, capsys):
+    training = Training(lambda: None, lambda: write_run(tmp_path, RUN))
+    wait_for_run(tmp_path, timeout=60, wait=training.wait, clock=training.clock)
+    assert training.steps == []
+    assert "Waiting for" in capsys.readouterr().out
+    with pytest.raises(BadInput, match="run.json did not appear in 60 s"):
+        never = Training()
+        wait_for_run(tmp_path / "other", timeout=60, wait=never.wait, clock=never.clock)
 
 
 def test_a_folder_that_is_no_run_is_named(tmp_path):

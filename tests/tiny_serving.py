@@ -2,12 +2,14 @@
 
 import io
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from tiny_photos import tiny_photo
 
+from serving import export_check
 from slim_on_tf2 import tf
 from training import serving_graph
 from training.run_record import Run, write_run
@@ -87,3 +89,15 @@ def write_tiny_run(log_dir, **settings):
         tf.train.Saver().save(session, str(best / "model.ckpt-0"), write_meta_graph=False)
     record = {"step": 0, "accuracy": 0.5, "loss": 1.0, "checkpoint": "model.ckpt-0"}
     (best / "best.json").write_text(json.dumps(record))
+
+
+def answer_in_this_process(monkeypatch):
+    """Does here what a fresh process does, which takes as long as importing TensorFlow."""
+
+    def ask(request, path, errors):
+        path.write_text(json.dumps(request))
+        monkeypatch.setattr(sys, "argv", ["export_check", str(path)])
+        export_check.main()
+        return 0
+
+    monkeypatch.setattr(export_check, "_ask", ask)

@@ -1,5 +1,6 @@
 """The evaluation of a run: a split read once; figures, plots, tables and a page of them all."""
 
+import contextlib
 import datetime
 from pathlib import Path
 
@@ -8,14 +9,14 @@ from tqdm import tqdm
 from bad_input import BadInput
 from datasets.examples import encoded_at, photos_at
 from datasets.splits import get_split
-from nets.checkpoint_files import size_of
+from nets.checkpoint_files import is_whole, size_of
 from reporting import metrics, plots, predictions, report
 from training import run_checkpoints, tensorboard_pages
 from training.evaluator import Diverged, Evaluator
 from training.metrics_log import read_rows, write_evaluation
 from training.run_model import RunModel
 from training.run_record import read_run
-from training.watch import new_checkpoints
+from training.watch import new_checkpoints, wait_for_run
 
 PHOTOS_SHOWN = 25
 SMALL = 128  # pixels, of a photo in TensorBoard's projector
@@ -56,17 +57,24 @@ def evaluate(
     return evaluation.of(path)
 
 
-def watch(log_dir, timeout=None, **options):
+def watch(log_dir, timeout=None, eval_dir=None, **options):
     """Measures each checkpoint of a run once, as it appears; yields what `evaluate` returns.
 
     Args:
       log_dir: the run's folder.
       timeout: seconds without a new checkpoint after which it ends, even if the run has not.
+      eval_dir: where to write; by default log_dir/watch, so that the evaluation of the best stays.
       **options: as for `evaluate`, all but `checkpoint`.
     """
-    evaluation = _Evaluation(log_dir, **options)
+    wait_for_run(log_dir, timeout)
+    evaluation = _Evaluation(log_dir, eval_dir=eval_dir or Path(log_dir, "watch"), **options)
     for checkpoint in new_checkpoints(log_dir, timeout):
-        yield evaluation.of(checkpoint)
+        try:
+            yield evaluation.of(checkpoint)
+        except BadInput:
+            if is_whole(checkpoint):
+                raise
+            print(f"{checkpoint} was removed by the training before it was read", flush=True)
 
 
 def find_split(run, split, dataset_dir=None):
@@ -159,7 +167,8 @@ class _Evaluation:
         wrong = photos.at(mistakes)
         if self._explain and wrong:
             model = RunModel(self._log_dir, found.checkpoint, self._moving_averages)
-            wrong = model.explain(encoded_at(self._dataset, mistakes))
+            with contextlib.closing(model):
+                wrong = model.explain(encoded_at(self._dataset, mistakes))
         written = [
             plots.plot_predictions(seen, examples, photos.at(examples), folder / "predictions.png"),
             plots.plot_mistakes(seen, mistakes, wrong, folder / "mistakes.png"),

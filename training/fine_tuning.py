@@ -12,6 +12,7 @@ from datasets.factory import DATASETS
 from datasets.splits import get_split
 from nets import keras_files, keras_weights, warm_start
 from nets.checkpoint_files import check_whole, step_of
+from nets.checkpoint_path import NONE
 from nets.factory import NETWORKS, get_network_fn
 from nets.variable_list import describe_training
 from preprocessing.factory import get_preprocessing, to_pixels
@@ -64,10 +65,14 @@ def fine_tune(dataset, network, log_dir, **settings):
     Raises:
       BadInput: as `train`; or a setting is not what its flag takes.
     """
-    place = "dataset_name" if str(dataset) in DATASETS else "dataset_dir"
-    flags = settings_parser(__doc__).checked(
-        **{place: dataset}, model_name=network, log_dir=log_dir, **settings
-    )
+    for name, value in {"dataset": dataset, "network": network, "log_dir": log_dir}.items():
+        if value is None:
+            raise BadInput(f"{name}: expected a name or a folder, got None")
+    for name in {"dataset_name", "dataset_dir", "model_name"} & settings.keys():
+        raise BadInput(f"{name}: is given by the first arguments, dataset and network")
+    is_name = str(dataset) in DATASETS or not (Path(dataset).is_dir() or Path(dataset).parent.name)
+    settings |= {"dataset_name" if is_name else "dataset_dir": dataset}
+    flags = settings_parser(__doc__).checked(model_name=network, log_dir=log_dir, **settings)
     check(flags)
     fetch(flags)
     return train(flags)
@@ -101,7 +106,7 @@ def train(flags):
         step = _training_step(flags, run, photos, batch)
         init_fn = _first_weights(flags, newest)
         if first_step and first_step >= steps:
-            _say(f"Run: step {steps} was the last one; nothing is left to train")
+            _say(f"Run: at step {first_step}, and the last is {steps}: nothing is left to train")
         else:
             _say(f"Run: from step {first_step} to {steps}, {flags.batch_size} photos a step")
         with _errors_explained(flags, photos, validation_photos):
@@ -179,6 +184,11 @@ def _find_start(log_dir, run):
     run_checkpoints.remove_halves(log_dir)
     newest = run_checkpoints.newest_whole(log_dir)
     if newest:
+        if not Path(log_dir, "run.json").is_file():
+            raise BadInput(
+                f"{log_dir} holds checkpoints and no run.json, so nobody knows what they are of; "
+                "give another --log_dir (they can be --checkpoint_path)"
+            )
         old = read_run(log_dir)
         refuse_other_run(old, run, log_dir)
         # What the run began from stays on record; it is not read again.
@@ -243,7 +253,7 @@ def _first_weights(flags, newest):
     if newest:
         _say(f"Going on from {newest}; --checkpoint_path and what goes with it is not read")
         return None
-    if flags.checkpoint_path is None:
+    if flags.checkpoint_path == NONE:
         _say("First weights: random")
         return None
     excluded = warm_start.split_scopes(flags.checkpoint_exclude_scopes)

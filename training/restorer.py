@@ -4,7 +4,7 @@ from bad_input import BadInput
 from nets.warm_start import compare
 from slim_on_tf2 import slim, tf
 
-CURE = "give --checkpoint best, latest, or another checkpoint of that run"
+CURE = "give --checkpoint another one of that run: best, latest, or a path"
 
 
 class Restorer:

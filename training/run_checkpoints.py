@@ -29,7 +29,16 @@ def find(log_dir, which="best"):
                 "give --checkpoint latest"
             )
         return checkpoint_at(best.checkpoint)
+    if which != "latest" and not Path(which).parent.name and not _is_there(which):
+        raise BadInput(
+            f"--checkpoint {which}: there is no such checkpoint; give best, latest, or a path such "
+            f"as {Path(log_dir, 'model.ckpt-100')}"
+        )
     return checkpoint_at(log_dir if which == "latest" else which)
+
+
+def _is_there(path):
+    return Path(path).exists() or Path(f"{path}.index").exists()
 
 
 def saved_by_run(log_dir):

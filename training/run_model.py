@@ -1,5 +1,6 @@
 """The network of a run with its weights, ready for photos; and where in them it saw its answers."""
 
+from bad_input import BadInput
 from slim_on_tf2 import tf
 from training import run_checkpoints, serving_graph
 from training.device import session_config
@@ -53,16 +54,28 @@ class RunModel:
         Returns:
           uint8 [n, side, 2 * side, 3]: each photo as the network is given it, and to its right the
           same in grey below its heat map.
+
+        Raises:
+          BadInput: the network's maps are of a single place each, as of very small photos.
         """
         if self._heat_maps is None:
-            with self._session.graph.as_default():
-                self._heat_maps = heat_maps(self._graph.logits)
+            self._heat_maps = self._add_heat_maps()
         inputs, maps = self._fetch([self._graph.inputs, self._heat_maps], jpegs)
         return explained_photos(inputs, maps, self._run.preprocessing_name)
 
     def close(self):
         """Gives back what the network takes."""
         self._session.close()
+
+    def _add_heat_maps(self):
+        try:
+            with self._session.graph.as_default():
+                return heat_maps(self._graph.logits)
+        except ValueError as error:
+            raise BadInput(
+                f"{self._run.model_name} has no map of more than one place at "
+                f"{self._run.image_size} px; leave --explain out"
+            ) from error
 
     def _fetch(self, tensors, jpegs):
         return self._session.run(tensors, {self._graph.image_bytes: jpegs})

@@ -68,12 +68,12 @@ def read_run(log_dir):
       BadInput: the folder or its run.json is missing, broken, or lacks a setting.
     """
     path = Path(log_dir, "run.json")
-    cure = (
-        "give --log_dir a folder that train_flowers.py wrote; to train, another one "
-        "(its weights can be --checkpoint_path)"
-    )
+    cure = "give --log_dir a folder that train_flowers.py wrote"
     if not path.is_file():
-        raise BadInput(f"{path} is missing; {cure}")
+        nearby = [near.parent for near in Path(log_dir).glob("*/run.json")]
+        nearby += [up for up in Path(log_dir).parents if (up / "run.json").is_file()]
+        meant = f", such as {sorted(nearby)[0]}" if nearby else ""
+        raise BadInput(f"{path} is missing; {cure}{meant}")
     try:
         settings = json.loads(path.read_text())
         known = EARLIER | settings
@@ -97,9 +97,9 @@ def _check(run, path):
 def changed_flags(old, new):
     """What a run goes on with in another way than before, in words; without paths."""
     places = ("_dir", "_path", "_scopes", "_mirror")
-    names = [name for name in new.flags if not name.endswith(places)]
+    names = [name for name in new.flags if name in old.flags and not name.endswith(places)]
     return [
-        f"{name} {old.flags.get(name)} before, {new.flags[name]} now"
+        f"{name} {old.flags[name]} before, {new.flags[name]} now"
         for name in names
         if old.flags.get(name) != new.flags[name]
     ]

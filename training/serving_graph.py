@@ -78,6 +78,10 @@ def _inputs(run, image_bytes, images):
         run.preprocessing_name, is_training=False, use_grayscale=run.use_grayscale
     )
 
+    if run.use_grayscale:
+        # Grey of a file is made in whole numbers of 255: in these, pictures are seen alike.
+        images = tf.image.convert_image_dtype(images, tf.uint8, saturate=True)
+
     def preprocess_each(photos):
         return tf.map_fn(
             lambda photo: preprocess(photo, run.image_size, run.image_size), photos, tf.float32

@@ -6,6 +6,7 @@ Nothing here imports TensorFlow, so that a mistyped flag is answered at once.
 from pathlib import Path
 
 from bad_input import BadInput
+from datasets.description import find_shards
 from datasets.factory import DATASETS, find_dataset
 from datasets.factory import fetch as fetch_dataset
 from flags import Parser, number, one_of, path, whole_number
@@ -83,7 +84,9 @@ def check(flags):
     check_image_size(flags.model_name, flags.image_size)
     flags.preprocessing_name = flags.preprocessing_name or network.preprocessing
     flags.use_grayscale = flags.use_grayscale or network.channels == 1
-    _check_dataset(flags)
+    check_dataset(flags)
+    if flags.max_number_of_steps is not None:
+        flags.num_epochs = None  # which is then not in force
     if flags.checkpoint_exclude_scopes is None:
         flags.checkpoint_exclude_scopes = ",".join(network.head_scopes)
     flags.log_dir = str(Path(flags.log_dir or Path("runs", flags.dataset_name or DATASET)))
@@ -99,19 +102,29 @@ def check(flags):
             )
 
 
-def _check_dataset(flags):
-    """The TFRecords have to be there, but for a dataset that is fetched by its name."""
+def check_dataset(flags):
+    """Fills in --dataset_dir, which has to be there, but for a dataset that is fetched by its name.
+
+    Raises:
+      BadInput: there is no such folder, or no such dataset.
+    """
     named = flags.dataset_name or not flags.dataset_dir
     flags.dataset_dir = str(flags.dataset_dir or Path("data", flags.dataset_name or DATASET))
-    if named and not _has_files(flags.dataset_dir):
+    if named and not has_files(flags.dataset_dir):
         find_dataset(flags.dataset_name or DATASET)
     elif not Path(flags.dataset_dir).is_dir():
         raise BadInput(
             f"--dataset_dir {flags.dataset_dir} is no folder; convert_flowers.py makes one"
         )
+    elif any(Path(flags.dataset_dir).glob("*/*.[jJ]*")) and not find_shards(flags.dataset_dir):
+        raise BadInput(
+            f"--dataset_dir {flags.dataset_dir} holds photos and no TFRecords; make them: "
+            f"convert_flowers.py --photos_dir {flags.dataset_dir} --dataset_dir data/mine"
+        )
 
 
-def _has_files(folder):
+def has_files(folder):
+    """Whether anything is in `folder` but hidden files."""
     return any(Path(folder).glob("[!.]*"))
 
 
@@ -119,8 +132,9 @@ def fetch(flags):
     """Fetches what a new run lacks: the first weights, and the photos where none are."""
     if saved_by_run(flags.log_dir):
         return
-    flags.checkpoint_path = checkpoint_path.find(
+    found = checkpoint_path.find(
         flags.checkpoint_path, flags.model_name, flags.checkpoints_dir, flags.checkpoints_mirror
     )
-    if not _has_files(flags.dataset_dir):
+    flags.checkpoint_path = found or checkpoint_path.NONE
+    if not has_files(flags.dataset_dir):
         fetch_dataset(flags.dataset_name or DATASET, flags.dataset_dir)

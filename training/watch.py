@@ -1,12 +1,32 @@
 """Waiting for the checkpoints of a training that runs in another process."""
 
 import time
+from pathlib import Path
 
+from bad_input import BadInput
 from nets.checkpoint_files import is_whole
 from training.run_checkpoints import saved_by_run
 from training.run_record import read_run
 
 SECONDS_BETWEEN_LOOKS = 5
+
+
+def wait_for_run(log_dir, timeout=None, wait=time.sleep, clock=time.monotonic):
+    """Waits until a training has written run.json to `log_dir`; arguments as `new_checkpoints`.
+
+    Raises:
+      BadInput: it has not after `timeout` seconds.
+    """
+    path = Path(log_dir, "run.json")
+    began = clock()
+    if not path.is_file():
+        print(f"Waiting for {path}", flush=True)
+    while not path.is_file():
+        if timeout is not None and clock() - began >= timeout:
+            raise BadInput(
+                f"{path} did not appear in {timeout:g} s; give --log_dir the folder of a training"
+            )
+        wait(SECONDS_BETWEEN_LOOKS)
 
 
 def new_checkpoints(log_dir, timeout=None, wait=time.sleep, clock=time.monotonic):
@@ -27,12 +47,11 @@ def new_checkpoints(log_dir, timeout=None, wait=time.sleep, clock=time.monotonic
     last_new = clock()
     while True:
         has_ended = read_run(log_dir).ended  # before the look, which then sees the last checkpoint
-        fresh = [path for path in saved_by_run(log_dir) if path not in seen and is_whole(path)]
-        for path in fresh:
+        path = next((p for p in saved_by_run(log_dir) if p not in seen and is_whole(p)), None)
+        if path is not None:  # one at a time: the next may be removed while this one is looked at
             seen.add(path)
             yield path
             last_new = clock()
-        if fresh:
             continue
         if has_ended:
             return
