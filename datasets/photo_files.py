@@ -114,16 +114,18 @@ def arriving_photos(folder, wait):
       wait: called between two looks; returns whether to look again.
 
     Yields:
-      After each look a list of `PhotoFile`s, which may be empty; each file comes once.
+      After each look a list of `PhotoFile`s, which may be empty; each file comes once, and again
+      where another has taken its place.
 
     Raises:
       BadInput: the folder is missing or cannot be read.
     """
-    before, done = {}, set()
+    before, done = {}, {}
     while True:
-        stamps = {name: _stamp(name) for name in _photos_in(folder) if name not in done}
+        stamps = {name: _stamp(name) for name in _photos_in(folder)}
         rested = [name for name, stamp in stamps.items() if stamp and before.get(name) == stamp]
-        done.update(rested)
+        rested = [name for name in rested if done.get(name) != stamps[name]]
+        done.update((name, stamps[name]) for name in rested)
         yield [PhotoFile(name) for name in rested]
         before = stamps
         if not wait():

@@ -198,6 +198,14 @@ def test_photos_are_handed_out_once_when_they_are_written_whole(tmp_path):
     assert looks == [[], [str(tmp_path / "old.jpg")], [], [], [str(slow)], [str(early)], [], []]
 
 
+def test_a_photo_that_another_one_replaces_comes_again(tmp_path):
+    path = tmp_path / "latest.jpg"
+    path.write_bytes(b"first")
+    days = Days(nothing, nothing, lambda: path.write_bytes(b"the second"), nothing, nothing)
+    looks = [len(files) for files in arriving_photos(tmp_path, days.pass_by)]
+    assert looks == [0, 1, 0, 0, 1, 0]
+
+
 def test_a_file_of_the_same_size_still_changes_with_its_time(tmp_path):
     path = tmp_path / "a.jpg"
     path.write_bytes(b"first")
