@@ -21,7 +21,7 @@ def plot_photos(predictions, photos, num_photos, path):
     """
     subtitle = counted(num_photos, "photo")
     if len(photos) < num_photos:
-        subtitle += f", the first {len(photos):,} shown"
+        subtitle += f", {len(photos):,} shown"
     with style():
         figure, frames, width = framed_photos(photos, "Predictions", subtitle)
         for axes, prediction in zip(frames, predictions):

@@ -33,7 +33,7 @@ def test_each_photo_stands_under_its_name_and_file(tmp_path, figures):
     assert first.texts[0].get_text() == "a.jpg"
     assert (second.get_title("left"), second.get_title("right")) == ("Rosa_$r$", "100 %")
     assert second.texts[0].get_text() == "b/$x$.jpg"
-    assert figures[0].subfigs[0].get_suptitle() == "1,234 photos, the first 2 shown"
+    assert figures[0].subfigs[0].get_suptitle() == "1,234 photos, 2 shown"
 
 
 def test_a_single_photo(tmp_path, figures):
