@@ -46,8 +46,9 @@ def rows(instances):
 answers = {"rows": rows(request["instances"])}
 answers["alone"] = rows(request["instances"][:1])
 answers["images"] = ask("images", images=tf.constant(request["images"]))["probabilities"]
-answers["modules"] = [m for m in sys.modules if os.path.dirname(
-    getattr(sys.modules[m], "__file__", None) or "").startswith(request["project"])]
+files = [getattr(module, "__file__", None) or "" for module in [*sys.modules.values()]]
+answers["modules"] = [  # the virtual environment may lie in the project's folder
+    f for f in files if f.startswith(request["project"]) and not f.startswith(sys.prefix)]
 answers["variables"] = len(model.variables)
 print(json.dumps(answers))
 """
