@@ -192,8 +192,16 @@ def test_a_folder_is_watched_and_the_table_is_whole_at_all_times(predict, tmp_pa
     assert (status, result["photos"], result["errors"]) == (0, 3, 0)
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C as Python has it, also where the tests run in the background, deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_waiting_and_a_second_one_the_script(number):
+def test_a_signal_ends_the_waiting_and_a_second_one_the_script(interruptible, number):
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     with predict_flowers.stopped_by_signal() as stop:
         assert not stop.is_set()
