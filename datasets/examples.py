@@ -4,14 +4,12 @@ Training and evaluation read them through `batches.load_batch`, much faster, but
 pipeline does not say which record of which shard it stumbled over. `read_examples` does.
 """
 
-import io
 import itertools
 
-import numpy as np
 from google.protobuf.message import DecodeError
-from PIL import Image
 
 from bad_input import BadInput
+from datasets.photos import thumbnail
 from slim_on_tf2 import tf
 
 LONGEST_SIDE = 512  # pixels of a photo that is shown
@@ -146,10 +144,4 @@ def photos_at(dataset, indices, longest_side=LONGEST_SIDE):
     Returns:
       A list of uint8 [height, width, 3] arrays, one for each of `indices`, in their order.
     """
-    return [_decoded(encoded, longest_side) for encoded in encoded_at(dataset, indices)]
-
-
-def _decoded(encoded, longest_side):
-    photo = Image.open(io.BytesIO(encoded))
-    photo.thumbnail((longest_side, longest_side))
-    return np.asarray(photo.convert("RGB"))
+    return [thumbnail(encoded, longest_side) for encoded in encoded_at(dataset, indices)]

@@ -127,14 +127,14 @@ def begins_like_page(data):
     return data[:256].lstrip().lower().startswith((b"<!doctype html", b"<html"))
 
 
-def thumbnail(jpeg, longest_side):
+def thumbnail(encoded, longest_side):
     """Returns a photo made smaller: uint8 [height, width, 3], of at most `longest_side` pixels.
 
     Args:
-      jpeg: of a `Photo`.
+      encoded: the bytes of a photo that Pillow reads.
       longest_side: in pixels; a photo that is smaller keeps its size.
     """
-    image = Image.open(io.BytesIO(jpeg))
+    image = Image.open(io.BytesIO(encoded))
     image.draft("RGB", (longest_side, longest_side))  # a JPEG is decoded at about that size
     image.thumbnail((longest_side, longest_side))
     return np.asarray(image.convert("RGB"))

@@ -3,7 +3,6 @@
 What is exported is compared with the evaluation before it appears under its number.
 """
 
-import itertools
 import json
 import shutil
 from pathlib import Path
@@ -13,7 +12,7 @@ from tqdm import tqdm
 
 from bad_input import BadInput
 from datasets.description import write_labels
-from datasets.examples import read_examples
+from datasets.examples import encoded_at
 from flags import checked_value, one_of, path, truth, whole_number
 from serving import export_check, export_files, tflite, versions
 from serving.exported import ANSWERS, EXTRA_ASSETS, IMAGE_BYTES, IMAGES, NETWORK_INPUTS, SIGNATURE
@@ -138,11 +137,7 @@ def export(
 def _representative(dataset):
     """The encoded photos at `REPRESENTATIVE` places of a split, evenly spaced."""
     apart = max(1, dataset.num_samples // REPRESENTATIVE)
-    shards = (read_examples(shard, dataset.num_classes) for shard in dataset.data_sources)
-    chosen = itertools.islice(
-        itertools.chain.from_iterable(shards), 0, apart * REPRESENTATIVE, apart
-    )
-    return [example.features.feature["image/encoded"].bytes_list.value[0] for example in chosen]
+    return encoded_at(dataset, range(0, dataset.num_samples, apart)[:REPRESENTATIVE])
 
 
 def _freeze(run, checkpoint, moving_averages, photos):
