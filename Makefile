@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/installed
 NETS_TESTS := $(wildcard tests/test_*net*.py tests/test_inception*.py tests/test_keras*.py) \
-	$(addprefix tests/test_, factory.py features.py inverted_residual.py model_stats.py nas_cells.py)
+	$(addprefix tests/test_, features.py inverted_residual.py model_stats.py nas_cells.py)
 
 .PHONY: demo test test-nets format clean
 

@@ -1,66 +1,94 @@
-"""Converts photos, in one folder a class or in a list, into sharded TFRecords to train on.
+"""Converts photos, in one folder per class or in a list, into sharded TFRecords.
 
     python convert_flowers.py --photos_dir flower_photos --dataset_dir data/flowers
     python convert_flowers.py --photos_list photos.csv --dataset_dir data/flowers
     python train_flowers.py --dataset_dir data/flowers
 
-A list is a CSV file in UTF-8 with the header file,label; files are named from its folder on.
-Any JPEG, PNG, BMP, GIF (first frame), WebP or TIFF photo will do. Which photos are held out for
-validation depends on their content and --seed alone, so it is the same on every machine. Equal
-photos stay on one side; a photo that lies in two classes is left out. dataset.json, in the
-dataset's folder, lists everything that was left out and why.
+A list is a CSV file in UTF-8 with the header file,label; its paths are relative to its folder.
+JPEG, PNG, BMP, GIF (first frame), WebP and TIFF photos are read. The split depends only on the
+content of the photos and on --seed. Photos with equal pixels stay in one split; those in two
+classes are left out. dataset.json lists what was left out, and why.
 """
 
-import json
+import re
 from pathlib import Path
 
-from bad_input import BadInput
-from datasets.description import DESCRIPTION_FILE
+from datasets.description import DESCRIPTION_FILE, MAX_SHARDS, check_destination
 from datasets.photo_lists import list_photos
-from datasets.shards import write_shards
-from flags import Parser, number, one_of, run, whole_number
+from system.errors import BadInput
+from system.flags import Parser, number, one_of, parse_early, path, run_main, whole_number
 
-MOST_LISTED = 10
+MAX_LISTED = 10
 
 
 def parse_flags(argv=None):
-    """Returns the flags, each number checked, the photos and the dataset's folder given."""
+    """Returns the flags, checked, with the folders and the classes that they name."""
     parser = Parser(__doc__)
     flag = parser.flag
-    flag("photos_dir", "DIR", Path, None, "photos, a folder for each class")
-    flag("photos_list", "FILE", Path, None, "in place of the folder: CSV, the header file,label")
-    flag("dataset_dir", "DIR", Path, None, "where the dataset goes: a folder that holds none yet")
-    flag("dataset_name", "NAME", str, "flowers", "what the shards' names begin with")
-    flag("num_shards", "N", whole_number(1), 5, "files for each split")
+    # The photos: exactly one of the two. The dataset: none may be there already.
+    flag("photos_dir", "DIR", path, None, "photos, one folder per class")
+    flag("photos_list", "FILE", path, None, "instead of the folder: CSV with the header file,label")
+    flag("dataset_dir", "DIR", path, None, "folder of the new dataset")
+    # The tutorial's names; five shards are enough to read in parallel.
+    flag("dataset_name", "NAME", str, "flowers", "prefix of the shards' names")
+    flag("num_shards", "N", whole_number(1), 5, "shards per split")
+    # A tenth of the flowers, 367 photos, measures an accuracy of 90 % to within three points.
     flag("validation_fraction", "X", number(above=0, below=1), 0.1, "held out of each class")
-    flag("test_fraction", "X", number(0, below=1), 0.0, "the same for a test split; 0 is none")
-    flag("seed", "N", whole_number(), 0, "decides which photos are held out")
+    flag("test_fraction", "X", number(0, below=1), 0.0, "the same for a test split; 0 for none")
+    flag("seed", "N", whole_number(), 0, "selects the photos that are held out")
+    # Most collections have a few broken files, which dataset.json lists.
     flag("on_bad_photo", "WHAT", one_of(("skip", "fail")), "skip", "skip and list it, or fail")
     flags = parser.parse_args(argv)
-    if flags.photos_dir and flags.photos_list:
-        raise BadInput("--photos_list takes the place of --photos_dir: leave out one of the two")
-    if not (flags.dataset_dir and (flags.photos_dir or flags.photos_list)):
-        raise BadInput(
-            "--photos_dir and --dataset_dir are needed, such as --photos_dir flower_photos "
-            "--dataset_dir data/flowers; or --photos_list photos.csv in place of --photos_dir"
-        )
+    check_together(flags)
+    check_classes(flags)
+    check_destination(flags.dataset_dir, flags.photos_dir)
     return flags
 
 
+def check_together(flags):
+    """Raises `BadInput` for flags that are missing, exclude each other or name no shards."""
+    if flags.photos_dir and flags.photos_list:
+        raise BadInput("--photos_list cannot be combined with --photos_dir; give one of the two")
+    if not (flags.dataset_dir and (flags.photos_dir or flags.photos_list)):
+        raise BadInput(
+            "--photos_dir and --dataset_dir are required, such as --photos_dir flower_photos "
+            "--dataset_dir data/flowers; --photos_list photos.csv may replace --photos_dir"
+        )
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", flags.dataset_name):
+        raise BadInput(
+            f"--dataset_name: expected letters, digits and ._-, got {flags.dataset_name!r}"
+        )
+    if flags.num_shards > MAX_SHARDS:
+        raise BadInput(f"--num_shards: expected at most {MAX_SHARDS:,}, got {flags.num_shards:,}")
+    if flags.validation_fraction + flags.test_fraction >= 1:
+        raise BadInput(
+            "--validation_fraction and --test_fraction: expected a sum below 1, which leaves "
+            f"photos to train on, got {flags.validation_fraction:g} and {flags.test_fraction:g}"
+        )
+
+
 def check_classes(flags):
-    """Raises `BadInput` where the photos are of one class, which leaves nothing to tell apart."""
+    """Raises `BadInput` if there are no photos, or photos of a single class only."""
     if len(list_photos(flags.photos_dir, flags.photos_list).classes) > 1:
         return
-    if flags.photos_list is not None:
+    if flags.photos_list:
         raise BadInput(f"{flags.photos_list}: lists one class, expected two or more")
     raise BadInput(
-        f"{flags.photos_dir}: holds one class folder, expected two or more; "
-        f"did you mean {flags.photos_dir.resolve().parent}?"
+        f"{flags.photos_dir}: contains one class folder, expected two or more; "
+        f"did you mean {Path(flags.photos_dir).resolve().parent}?"
     )
 
 
+if __name__ == "__main__":  # wrong flags and folders are reported before TensorFlow loads
+    FLAGS = parse_early(parse_flags)
+
+import json
+
+from datasets.shards import write_shards
+
+
 def print_counts(description):
-    """Prints how many photos of each class each split holds."""
+    """Prints the number of photos of each class in each split."""
     labels, splits = description["labels"], description["splits"]
     width = max(len(name) for name in [*labels, "class"])
     print("\n" + "class".ljust(width), *(name.rjust(10) for name in [*splits, "all"]))
@@ -71,25 +99,24 @@ def print_counts(description):
 
 
 def print_left_out(description, dataset_dir):
-    """Prints what is not in the dataset and why, the beginning of it."""
+    """Prints the first photos that were left out, and why."""
     lines = [f"{' = '.join(files)}: in two classes" for files in description["in_two_classes"]]
     lines += [f"{bad['file']}: {bad['reason']}" for bad in description["skipped"]]
     print(f"\nleft out: {len(lines) or 'nothing'}")
-    for line in lines[:MOST_LISTED]:
+    for line in lines[:MAX_LISTED]:
         print(f"  {line}")
-    if len(lines) > MOST_LISTED:
-        print(f"  ... and more: see skipped in {dataset_dir / DESCRIPTION_FILE}")
+    if len(lines) > MAX_LISTED:
+        print(f"  ... and more: see skipped in {Path(dataset_dir) / DESCRIPTION_FILE}")
 
 
-def main(argv=None):
-    """Converts and says what came out; the last line is JSON."""
-    flags = parse_flags(argv)
-    check_classes(flags)
+def main(flags):
+    """Converts the photos and prints the counts; the last line is JSON."""
+    # Lists the photos, reads and checks each, groups equal ones, splits each class, writes shards.
     description = write_shards(**vars(flags))
     print_counts(description)
     print_left_out(description, flags.dataset_dir)
     result = {
-        "dataset_dir": str(flags.dataset_dir),
+        "dataset_dir": flags.dataset_dir,
         "labels": description["labels"],
         "num_examples": {
             name: split["num_examples"] for name, split in description["splits"].items()
@@ -102,4 +129,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(lambda: main(FLAGS))

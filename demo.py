@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from flags import Parser, run
+from system.flags import Parser, run_main
 
 DEMO = Path("demo")  # everything that the demo writes, in the project's folder
 PHOTOS_PER_CLASS = 150
@@ -105,4 +105,4 @@ def compare(results):
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

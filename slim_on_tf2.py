@@ -1,14 +1,13 @@
-"""The ground floor: tf-slim 1.1.0 and TensorFlow's graph mode, ready for use.
+"""Makes tf-slim 1.1.0 and TensorFlow's graph mode work on TensorFlow 2.21.
 
     from slim_on_tf2 import slim, tf
 
-tf-slim 1.1.0 was written for the module layout of 2020. TensorFlow has since moved ten names that
-it touches; the table below puts each back where tf-slim looks for it, in memory alone. Nothing else
-in the project knows of this.
+tf-slim 1.1.0 was written for the modules of TensorFlow 2.1. TensorFlow has since moved ten names
+that it uses. `ALIASES` sets each of them, in memory, where tf-slim looks for it.
 
-Three bugs of tf-slim 1.1.0 have no alias that cures them, and the project uses none of the three:
-`assign_from_checkpoint` with partitioned variables, `streaming_covariance` after a first batch of
-zero weight, `streaming_concat` at some large sizes.
+Three bugs of tf-slim 1.1.0 remain, in functions that this project does not use:
+`assign_from_checkpoint` with partitioned variables, `streaming_covariance` after a first batch with
+zero weight, and `streaming_concat` at some large sizes.
 """
 
 import importlib
@@ -19,31 +18,27 @@ import tempfile
 import warnings
 from contextlib import contextmanager
 
-# Where tf-slim looks (module, name), and where TensorFlow 2.21 and tf-keras 2.21 keep it.
+_OPS = "tensorflow.python.ops"
+_FRAMEWORK = "tensorflow.python.framework"
+# The name that tf-slim uses -> the name in TensorFlow 2.21 and tf-keras 2.21.
 ALIASES = {
-    ("tensorflow.python.layers.normalization", "BatchNormalization"): (
-        "tf_keras.src.legacy_tf_layers.normalization"
+    "tensorflow.python.layers.normalization.BatchNormalization": (
+        "tf_keras.src.legacy_tf_layers.normalization.BatchNormalization"
     ),
-    ("tensorflow.python.ops.control_flow_ops", "case"): "tensorflow.python.ops.control_flow_case",
-    ("tensorflow.python.ops.control_flow_ops", "cond"): "tensorflow.python.ops.cond",
-    ("tensorflow.python.ops.control_flow_ops", "Assert"): (
-        "tensorflow.python.ops.control_flow_assert"
-    ),
-    ("tensorflow.python.ops.control_flow_ops", "while_loop"): "tensorflow.python.ops.while_loop",
-    ("tensorflow.python.ops.array_ops", "stack"): "tensorflow.python.ops.array_ops_stack",
-    ("tensorflow.python.ops.array_ops", "unstack"): "tensorflow.python.ops.array_ops_stack",
-    ("tensorflow.python.framework.ops", "Tensor"): "tensorflow.python.framework.tensor",
-    ("tensorflow.python.framework.ops", "IndexedSlices"): (
-        "tensorflow.python.framework.indexed_slices"
-    ),
-    ("tensorflow.python.ops.variable_scope", "variable"): "tensorflow.python.ops.variable_v1",
+    f"{_OPS}.control_flow_ops.case": f"{_OPS}.control_flow_case.case",
+    f"{_OPS}.control_flow_ops.cond": f"{_OPS}.cond.cond",
+    f"{_OPS}.control_flow_ops.Assert": f"{_OPS}.control_flow_assert.Assert",
+    f"{_OPS}.control_flow_ops.while_loop": f"{_OPS}.while_loop.while_loop",
+    f"{_OPS}.array_ops.stack": f"{_OPS}.array_ops_stack.stack",
+    f"{_OPS}.array_ops.unstack": f"{_OPS}.array_ops_stack.unstack",
+    f"{_FRAMEWORK}.ops.Tensor": f"{_FRAMEWORK}.tensor.Tensor",
+    f"{_FRAMEWORK}.ops.IndexedSlices": f"{_FRAMEWORK}.indexed_slices.IndexedSlices",
+    f"{_OPS}.variable_scope.variable": f"{_OPS}.variable_v1.VariableV1",
 }
-# The one alias whose name differs on the two sides.
-RENAMED = {("tensorflow.python.ops.variable_scope", "variable"): "VariableV1"}
 
-# What TensorFlow's C++ side says at each start on a machine where all is well. Its log level cannot
-# keep these out, because they are written before the level is read.
-START_UP_CHATTER = re.compile(
+# Messages that TensorFlow's C++ code prints at every start, even if nothing is wrong. They are
+# printed before the log level is read, so it cannot suppress them.
+STARTUP_MESSAGES = re.compile(
     r"All log messages before absl::InitializeLog"
     r"|This TensorFlow binary is optimized"
     r"|To enable the following instructions"
@@ -56,73 +51,73 @@ START_UP_CHATTER = re.compile(
 
 
 @contextmanager
-def stderr_held_back(lines):
-    """Holds back what is written to file descriptor 2, by C++ too, and adds it to a list."""
+def capture_stderr(lines):
+    """Appends what is written to file descriptor 2, also by C++ code, to a list of lines."""
     sys.stderr.flush()
-    terminal = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as captured:
+        os.dup2(captured.fileno(), 2)
         try:
             yield
         finally:
             sys.stderr.flush()
-            os.dup2(terminal, 2)
-            os.close(terminal)
-            held.seek(0)
-            lines += held.read().decode(errors="replace").splitlines()
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            captured.seek(0)
+            lines += captured.read().decode(errors="replace").splitlines()
 
 
 @contextmanager
-def without_start_up_chatter():
-    """Holds back what is written to file descriptor 2, then passes on all but the known chatter."""
+def suppress_startup_messages():
+    """Suppresses `STARTUP_MESSAGES` on file descriptor 2; prints all other lines at the end."""
     lines = []
     try:
-        with stderr_held_back(lines):
+        with capture_stderr(lines):
             yield
     finally:
         for line in lines:
-            if line.strip() and not START_UP_CHATTER.search(line):
+            if line.strip() and not STARTUP_MESSAGES.search(line):
                 print(line, file=sys.stderr)
 
 
-def set_aliases(aliases=None):
-    """Puts each name of `aliases` (default: `ALIASES`) where tf-slim looks for it.
+def set_aliases(aliases):
+    """Sets each key of `aliases`, a dotted name, to the value of its source, another dotted name.
 
     Raises:
-      ImportError: names the alias whose source is not in the installed TensorFlow.
+      ImportError: the installed TensorFlow does not have a source.
     """
-    for (module, name), source in (ALIASES if aliases is None else aliases).items():
-        source_name = RENAMED.get((module, name), name)
+    for alias, source in aliases.items():
+        (module, name), (source_module, source_name) = alias.rsplit(".", 1), source.rsplit(".", 1)
         try:
-            value = getattr(importlib.import_module(source), source_name)
+            value = getattr(importlib.import_module(source_module), source_name)
             setattr(importlib.import_module(module), name, value)
         except (ImportError, AttributeError) as error:
             raise ImportError(
-                f"tf-slim needs {module}.{name}, which TensorFlow 2.21 keeps as "
-                f"{source}.{source_name}; TensorFlow {tf.__version__} does not ({error}). "
-                "Install the versions of requirements.txt: pip install -r requirements.txt"
+                f"tf-slim needs {alias}, which is {source} in TensorFlow 2.21; TensorFlow "
+                f"{tf.__version__} does not have it ({error}). "
+                "Install the tested versions: pip install -r requirements.txt"
             ) from error
 
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # information is kept out, warnings are not
-with without_start_up_chatter():
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # suppresses INFO, prints warnings
+with suppress_startup_messages():
     import tensorflow.compat.v1 as tf
     from tensorflow.python.util import deprecation
 
-    # tf-slim calls much that TensorFlow deprecates; its users can do nothing about it.
+    # tf-slim uses many deprecated functions, which its users cannot change.
     deprecation._PRINT_DEPRECATION_WARNINGS = False
-    set_aliases()
+    set_aliases(ALIASES)
     _verbosity = tf.logging.get_verbosity()
-    tf.logging.set_verbosity(tf.logging.ERROR)  # tf-slim's own import touches a deprecated name
+    tf.logging.set_verbosity(tf.logging.ERROR)  # importing tf_slim logs a deprecation warning
     import tf_slim as slim
 
     tf.logging.set_verbosity(_verbosity)
 
-# The same, said by tf-keras at each layer.
+# The deprecation warning of tf-keras for each layer.
 warnings.filterwarnings("ignore", message=r"`(layer\.apply|tf\.layers\.\w+)` is deprecated")
 tf.disable_eager_execution()
-# tf-slim keeps variables in sets; hashing one is slow while `==` compares values, and the graph of
-# Inception-ResNet-V2 takes twice as long to build.
+# tf-slim keeps variables in sets. With tensor equality, hashing them is slow, and building
+# Inception-ResNet-V2 takes twice as long.
 tf.disable_tensor_equality()
 
 __all__ = ["slim", "tf"]

@@ -1,1 +1,1 @@
-"""Figures of speed and memory, measured side by side in one run; nothing else imports them."""
+"""Benchmarks of speed and memory; nothing else imports them."""

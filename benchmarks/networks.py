@@ -1,15 +1,14 @@
-"""The table of networks: parameters, distance from the published ones, time, memory.
+"""Compares all networks: parameters, difference from the published ones, time, memory.
 
     python -m benchmarks.networks                                   # all, an hour on two cores
     python -m benchmarks.networks --model_names mobilenet_v1,nasnet_mobile --batch_size 8
 
-Columns: `parameters` that are trained, with heads of five classes, the auxiliary one included;
-`golden` and `keras`, the largest difference of a logit from the published network's and from that
-of keras.applications with the same weights, relative to the largest logit (golden figures at the
-image size that they are known for); `build`, the seconds in which the training graph was built;
-`step`, the seconds of a training step with Adam (min / median / max after one that is not counted),
-and its ratio to that of the first network; `GB`, the largest memory of the process that trains.
-Each network runs in a process of its own, at its published image size.
+Columns: `parameters`, the trainable ones for five classes, with the auxiliary head; `golden` and
+`keras`, the largest difference of a logit from the published network and from keras.applications
+with the same weights, divided by the largest logit; `build`, the seconds to build the training
+graph; `step`, the seconds per training step with Adam (min / median / max, after a first step that
+is not counted) and the ratio of the median to that of the first network; `GB`, the peak memory of
+the training process. Each network runs in its own process, at its published image size.
 """
 
 import json
@@ -21,17 +20,17 @@ from pathlib import Path
 
 import numpy as np
 
-from flags import Parser, run, whole_number
-from nets.factory import NETWORKS, find_network, get_network_fn
+from nets.networks import NETWORKS, find_network
+from system.flags import Parser, run_main, whole_number
 
 CLASSES = 5
-TESTS = Path(__file__).resolve().parent.parent / "tests"  # golden figures, and weights for them
+TESTS = Path(__file__).resolve().parent.parent / "tests"  # has golden logits and their weights
 
 
 def measure(name, batch_size, steps):
-    """All figures of one network; seconds, and bytes."""
+    """The measurements of one network: a dict, with times in seconds and memory in bytes."""
     parameters, build, times = time_training(name, batch_size, steps)
-    # Read before anything else is built: it is the most that the process has ever had.
+    # The peak of the process so far, so it is read before anything else is built.
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {
         "network": name,
@@ -46,7 +45,7 @@ def measure(name, batch_size, steps):
 
 
 def difference_from_golden(name):
-    """How far logits are from the published network's; None where no such figures are known."""
+    """Relative difference of logits from the published network; None without golden logits."""
     if not (TESTS / "golden" / f"{name}.json").is_file():
         return None
     import golden_fill
@@ -62,15 +61,16 @@ def difference_from_golden(name):
 
 
 def difference_from_keras(name):
-    """How far logits are from those of the Keras model of the same weights; None without one."""
-    from nets.keras_layers import APPLICATIONS
+    """Relative difference of logits from keras.applications; None if it lacks the network."""
+    from keras_conversion.layers import APPLICATIONS
 
     if name not in APPLICATIONS:
         return None
     import golden_fill
 
-    from nets.keras_files import eager_keras
-    from nets.keras_models import to_keras
+    from keras_conversion.files import eager_keras
+    from keras_conversion.models import to_keras
+    from nets.nets_factory import get_network_fn
     from slim_on_tf2 import slim, tf
 
     images = golden_fill.images(NETWORKS[name].image_size)
@@ -81,15 +81,16 @@ def difference_from_keras(name):
             for v in slim.get_model_variables()
         }
     model = to_keras(name, values, classifier_activation=None)
-    of_keras = images[..., ::-1] if APPLICATIONS[name].is_bgr else images
+    keras_images = images[..., ::-1] if APPLICATIONS[name].is_bgr else images
     with eager_keras():
-        expected = model(of_keras, training=False).numpy()
+        expected = model(keras_images, training=False).numpy()
     return _difference(_slim_logits(name, images, CLASSES), expected)
 
 
 def _slim_logits(name, images, num_classes):
     import golden_nets
 
+    from nets.nets_factory import get_network_fn
     from slim_on_tf2 import tf
 
     with tf.Graph().as_default(), tf.Session() as session:
@@ -103,71 +104,67 @@ def _difference(logits, expected):
 
 
 def time_training(name, batch_size, steps):
-    """Parameters that are trained; seconds to build the graph; seconds of each step."""
-    from slim_on_tf2 import tf
-    from training.step import training_step
+    """Number of trainable parameters, seconds to build the graph, and seconds of each step."""
+    from nets.nets_factory import get_network_fn
+    from slim_on_tf2 import slim, tf
 
     row = NETWORKS[name]
     shape = (batch_size, row.image_size, row.image_size, row.channels)
     with tf.Graph().as_default():
-        batch = {
-            "images": tf.constant(np.random.RandomState(0).uniform(-1, 1, shape), tf.float32),
-            "labels": tf.constant(np.arange(batch_size) % CLASSES, tf.int64),
-        }
+        images = tf.constant(np.random.RandomState(0).uniform(-1, 1, shape), tf.float32)
+        labels = tf.constant(np.arange(batch_size) % CLASSES, tf.int64)
         start = time.perf_counter()
-        tf.train.get_or_create_global_step()
         network_fn = get_network_fn(name, CLASSES, weight_decay=4e-5, is_training=True)
-        step = training_step(batch, network_fn, "adam", tf.constant(1e-4))
+        logits, end_points = network_fn(images)
+        tf.losses.sparse_softmax_cross_entropy(labels, logits)
+        if "AuxLogits" in end_points:
+            tf.losses.sparse_softmax_cross_entropy(labels, end_points["AuxLogits"], weights=0.4)
+        train_op = slim.learning.create_train_op(
+            tf.losses.get_total_loss(), tf.train.AdamOptimizer(1e-4)
+        )
         build = time.perf_counter() - start
         parameters = sum(int(np.prod(v.shape.as_list())) for v in tf.trainable_variables())
-        return parameters, build, _time_steps(step, steps)
+        with tf.Session() as session:
+            session.run(tf.global_variables_initializer())
+            ends = [time.perf_counter()]
+            for _ in range(1 + steps):
+                session.run(train_op)
+                ends.append(time.perf_counter())
+        return parameters, build, np.diff(ends)[1:].tolist()
 
 
-def _time_steps(step, steps):
-    from slim_on_tf2 import tf
-
-    times = []
-    with tf.Session() as session:
-        session.run(tf.global_variables_initializer())
-        for _ in range(1 + steps):
-            start = time.perf_counter()
-            session.run([step.global_step, step.total_loss])
-            times.append(time.perf_counter() - start)
-    return times[1:]
-
-
-def _measured_apart(name, flags):
-    """`measure` in a process of its own, so that memory is of this network alone."""
+def _measure_in_subprocess(name, flags):
+    """Runs `measure` in its own process, so that the peak memory is that of this network."""
     command = [sys.executable, "-m", "benchmarks.networks", "--only", name]
     command += ["--batch_size", str(flags.batch_size), "--steps", str(flags.steps)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     return json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else None
 
 
-def _line(figures, first):
-    low, median, high = (f(figures["step"]) for f in (min, np.median, max))
+def _format_row(result, first):
+    low, median, high = (f(result["step"]) for f in (min, np.median, max))
 
     def difference(name):
-        return "-" if figures[name] is None else f"{figures[name]:.0e}"
+        return "-" if result[name] is None else f"{result[name]:.0e}"
 
     return (
-        f"{figures['network']:36}{figures['image_size']:4}{figures['parameters']:13,}"
-        f"{difference('golden'):>8}{difference('keras'):>8}{figures['build']:8.1f}"
+        f"{result['network']:36}{result['image_size']:4}{result['parameters']:13,}"
+        f"{difference('golden'):>8}{difference('keras'):>8}{result['build']:8.1f}"
         f"{low:12.2f} /{median:6.2f} /{high:6.2f}{median / np.median(first['step']):8.2f}"
-        f"{figures['memory'] / 1e9:8.1f}"
+        f"{result['memory'] / 1e9:8.1f}"
     )
 
 
 def main(argv=None):
-    """Prints the table, a line a network as it is measured."""
+    """Prints the table, each row as soon as it is measured."""
     parser = Parser(__doc__)
-    parser.flag("model_names", "A,B", str, ",".join(NETWORKS), "networks (default all)")
-    parser.flag("batch_size", "N", whole_number(1), 8, "photos a training step")
-    parser.flag("steps", "N", whole_number(1), 5, "training steps that are timed")
-    parser.flag("only", "NAME", str, None, "measure this one here, and print JSON")
+    parser.flag("model_names", "A,B", str, ",".join(NETWORKS), "networks (default: all)")
+    parser.flag("batch_size", "N", whole_number(1), 8, "images per training step")
+    parser.flag("steps", "N", whole_number(1), 5, "number of timed training steps")
+    parser.flag("only", "NAME", str, None, "measure one network in this process and print JSON")
     flags = parser.parse_args(argv)
     if flags.only:
-        from training.device import describe_device
+        from system.device import describe_device
 
         sys.path.append(str(TESTS))
         print(describe_device())
@@ -182,15 +179,15 @@ def main(argv=None):
     )
     first, status = None, 0
     for name in names:
-        figures = _measured_apart(name, flags)
-        if figures is None:
-            print(f"{name:36} failed; see above", flush=True)
+        result = _measure_in_subprocess(name, flags)
+        if result is None:
+            print(f"{name:36} failed; see the error above", flush=True)
             status = 1
             continue
-        first = first or figures
-        print(_line(figures, first), flush=True)
+        first = first or result
+        print(_format_row(result, first), flush=True)
     return status
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

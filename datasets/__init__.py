@@ -1,1 +1,1 @@
-"""Photos to shards, shards to splits, splits to batches; one module a dataset."""
+"""From images to shards, splits and batches; one module per dataset."""

@@ -1,19 +1,19 @@
-"""Batches of photos out of a split's shards, through tf.data.
+"""Batches of examples from the shards of a split, through tf.data.
 
-Everything random is a function of (seed, place in the run): the order of an epoch of the seed and
-the epoch's number, a photo's augmentation of the seed and the photo's number in the run. Hence a
-run that starts at example k sees what the uninterrupted run sees from k on, bit for bit.
+Everything random is a function of the seed and the position in the run: the order of an epoch
+depends on the seed and the epoch's number, the augmentation of an image on the seed and the
+example's number in the run. So a run that resumes at example k reads exactly what the uninterrupted
+run reads from k on.
 """
 
-from bad_input import BadInput
-from datasets.examples import CURE, make_decoder, read_examples
+from datasets.examples import CURE, make_shape_decoder, read_examples
 from slim_on_tf2 import tf
+from system.errors import BadInput
 
-# Encoded photos that wait in memory to be shuffled: a gigabyte at 100 KB a photo. A larger split is
-# shuffled within windows of this size, behind shards in shuffled order.
+# Encoded images in the shuffle buffer: 1 GB at 100 KB per image. A larger split is shuffled within
+# windows of this size, after its shards have been shuffled.
 MAX_SHUFFLED = 10_000
-# Shards that are read at once.
-MAX_INTERLEAVED = 16
+MAX_INTERLEAVED = 16  # shards that are read at once
 AUTOTUNE = tf.data.experimental.AUTOTUNE
 
 
@@ -23,45 +23,40 @@ def load_batch(
     height,
     width,
     is_training,
-    preprocess=None,
+    preprocess,
     *,
     seed=0,
     first_example=0,
-    with_raw=False,
     with_filenames=False,
 ):
-    """Reads a split as batches: endless and shuffled to train on, once and in order to evaluate.
+    """Reads a split in batches: endless and shuffled for training, once in order for evaluation.
 
-    Training begins each epoch in a new order; a batch may hold the end of one and the beginning of
-    the next, and is always full. Evaluation's last batch may be smaller.
+    Training uses a new order in each epoch. Its batches are always full, and may contain the end of
+    one epoch and the start of the next. The last batch of an evaluation may be smaller.
 
     Args:
       dataset: a `slim.dataset.Dataset` from `get_split`.
-      batch_size: photos a batch.
+      batch_size: images per batch.
       height: of `images`, in pixels.
       width: of `images`, in pixels.
       is_training: bool.
       preprocess: a function (encoded, height, width, seed) -> float32 [height, width, channels].
-        `encoded` is a string []: a JPEG, PNG, GIF or BMP, as the record holds it; `seed` an int64
-        [2] (`seed`, number of the example in the run) in training, None in evaluation. By default
-        the whole photo is resized and scaled to [-1, 1].
-      seed: int of at most 63 bits, decides the order and what `preprocess` gets.
-      first_example: training only: how many examples of the run to leave out, without decoding
-        them. A run that has seen n batches goes on at n * batch_size.
-      with_raw: whether to add `raw_images` and `filenames`.
-      with_filenames: whether to add `filenames` alone, which costs no decoding.
+        `encoded` is a string scalar, a JPEG, PNG, GIF or BMP; `seed` is int64 [2] (`seed`, number
+        of the example in the run) in training, None in evaluation.
+      seed: int of at most 63 bits, for the order and for `preprocess`.
+      first_example: for training, the number of examples to skip without decoding them. A run that
+        has trained on n batches resumes at n * batch_size.
+      with_filenames: whether to add `filenames`.
 
     Returns:
       A `tf.data.Dataset` of dicts: `images` float32 [batch, height, width, channels], `labels`
-      int64 [batch]; when asked for, `raw_images` uint8 [batch, height, width, 3], the middle of
-      each photo without distortion, and `filenames` string [batch], "" where a shard has none.
+      int64 [batch] and, if requested, `filenames` string [batch], "" for shards without them.
 
     Raises:
-      BadInput: the split holds no photo.
+      BadInput: the split is empty.
     """
     if dataset.num_samples == 0:
-        raise BadInput(f"{dataset.data_sources[0]}: the split {dataset.split_name!r} has no photos")
-    preprocess = preprocess or _resize_whole
+        raise BadInput(f"{dataset.data_sources[0]}: the split {dataset.split_name!r} has no images")
 
     def load(index, serialized):
         encoded, label, filename = dataset.decoder.decode(
@@ -71,11 +66,7 @@ def load_batch(
         image = preprocess(encoded, height, width, example_seed)
         image = tf.ensure_shape(image, [height, width, None])
         batch = {"images": image, "labels": label}
-        if with_filenames or with_raw:
-            batch["filenames"] = filename
-        if with_raw:
-            batch["raw_images"] = _middle(encoded, height, width)
-        return batch
+        return batch | {"filenames": filename} if with_filenames else batch
 
     records = _endless(dataset, seed, first_example) if is_training else _once(dataset)
     examples = records.map(load, num_parallel_calls=AUTOTUNE, deterministic=True)
@@ -89,10 +80,10 @@ def _once(dataset):
 
 def _endless(dataset, seed, first_example):
     """Returns (index in the run, record), epoch after epoch, from `first_example` on."""
-    first_epoch, already_seen = divmod(first_example, dataset.num_samples)
+    first_epoch, already_read = divmod(first_example, dataset.num_samples)
 
     def epoch(number):
-        skipped = tf.where(tf.equal(number, first_epoch), already_seen, 0)
+        skipped = tf.where(tf.equal(number, first_epoch), already_read, 0)
         return _shuffled(dataset, seed, number).skip(tf.cast(skipped, tf.int64))
 
     epochs = tf.data.Dataset.range(first_epoch, tf.int64.max).flat_map(epoch)
@@ -100,9 +91,9 @@ def _endless(dataset, seed, first_example):
 
 
 def _shuffled(dataset, seed, epoch):
-    """Returns a split's records in an order that `seed` and `epoch` (int64 []) alone decide."""
+    """Returns a split's records in an order that depends only on `seed` and `epoch` (int64 [])."""
     num_shards = len(dataset.data_sources)
-    # A shuffle mixes its seed with the graph's; this is the graph of the epoch's function alone.
+    # `shuffle` combines its seed with the graph's, here the graph of the function of the epoch.
     tf.set_random_seed(seed)
     shards = tf.data.Dataset.from_tensor_slices(dataset.data_sources)
     records = shards.shuffle(num_shards, seed=2 * epoch).interleave(
@@ -114,51 +105,24 @@ def _shuffled(dataset, seed, epoch):
     return records.shuffle(min(dataset.num_samples, MAX_SHUFFLED), seed=2 * epoch + 1)
 
 
-def _resize_whole(encoded, height, width, seed):
-    del seed  # nothing is random here
-    return _resize(_decode(encoded), height, width) / 127.5 - 1.0
-
-
-def _middle(encoded, height, width):
-    """Decodes and resizes the middle of a photo, the largest part of the wanted proportions."""
-    photo = _decode(encoded)
-    full = tf.shape(photo)[:2]
-    fitting = tf.stack([full[1] * height // width, full[0] * width // height])
-    size = tf.clip_by_value(fitting, 1, full)
-    top, left = tf.unstack((full - size) // 2)
-    middle = photo[top : top + size[0], left : left + size[1]]
-    return tf.saturate_cast(tf.round(_resize(middle, height, width)), tf.uint8)
-
-
-def _decode(encoded):
-    """Returns uint8 [height, width, 3] of a JPEG, PNG, BMP or the first frame of a GIF."""
-    return tf.image.decode_image(encoded, channels=3, expand_animations=False)
-
-
-def _resize(image, height, width):
-    """Returns float32 [height, width, 3] in [0, 255], bilinear, smoothed where it shrinks."""
-    resized = tf.compat.v2.image.resize(image, [height, width], antialias=True)
-    return tf.clip_by_value(resized, 0.0, 255.0)
-
-
 def check_records(dataset):
-    """Reads every record of a split and decodes its photo; for use when TensorFlow met a bad one.
+    """Reads every record of a split and decodes its image, to find one that TensorFlow rejected.
 
     Args:
       dataset: a `slim.dataset.Dataset` from `get_split`.
 
     Raises:
-      BadInput: names the first bad record's shard and index, what was expected, and the cure.
+      BadInput: names the shard and index of the first bad record, what was expected, and the cure.
     """
-    decode = make_decoder()
+    decoded_shape = make_shape_decoder()
     for shard in dataset.data_sources:
         for index, example in enumerate(read_examples(shard, dataset.num_classes)):
             features = example.features.feature
-            if decode(features["image/encoded"].bytes_list.value[0]) is None:
+            if decoded_shape(features["image/encoded"].bytes_list.value[0]) is None:
                 name = b"".join(features["image/filename"].bytes_list.value).decode(
                     errors="replace"
                 )
                 raise BadInput(
-                    f"{shard}: record {index} (counted from 0{name and ', '}{name}) holds no photo "
-                    f"that TensorFlow can decode, expected JPEG, PNG, GIF or BMP; {CURE}"
+                    f"{shard}: record {index} (counted from 0{name and ', '}{name}) is not an "
+                    f"image that TensorFlow can decode, expected JPEG, PNG, GIF or BMP; {CURE}"
                 )

@@ -1,11 +1,11 @@
-"""The handwritten digits that scikit-learn carries: 1,797 of them, converted without a download.
+"""Handwritten digits from scikit-learn: 1,797 images, converted without a download.
 
     python -m datasets.digits --dataset_dir data/digits
 
 Alpaydin, Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository,
-1998: the 8 x 8 pixels of its test set, in 17 greys. Laid out as MNIST's: a digit 20 pixels high,
-white on black, in the middle of 28 x 28 pixels. So networks take either, and there is something to
-train where MNIST cannot be fetched.
+1998: the 8 x 8 pixels of its test set, in 17 gray levels. They are enlarged to the layout of MNIST,
+a white digit of 20 pixels on black in the center of 28 x 28 pixels, so that the same networks take
+either.
 """
 
 from dataclasses import replace
@@ -13,37 +13,36 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from sklearn.datasets import load_digits
 
-from datasets.grey_pictures import GreyPicture, encode_png
-from datasets.published import command_line, make_once, print_result
+from datasets.dataset_download import flags_parser, make_once, print_result
+from datasets.grayscale_images import GrayscaleImage, encode_png
 from datasets.shard_writer import write_dataset
 from datasets.stratify import group_equals, stratify
-from flags import run
+from system.flags import run_main
 
-BRIGHTEST = 16  # of scikit-learn's greys
+MAX_LEVEL = 16  # of scikit-learn's gray levels
 SIDE, DIGIT_SIDE = 28, 20  # pixels: LeCun et al. 1998, Section III.A
 NUM_SHARDS = 5
 
 
 def download_and_convert(dataset_dir, *, validation_fraction=0.1, seed=0, progress=True):
-    """Makes the dataset of digits in `dataset_dir`, unless it is there already.
+    """Creates the dataset of digits in `dataset_dir`, unless it is there already.
 
-    Which digits are held out depends on their pixels and the seed alone, and equal ones stay on
-    one side, as with photos. Of two processes the second waits for the first and finds its work
-    done.
+    The split depends on the pixels and the seed alone, and equal images stay in one split.
 
     Args:
-      dataset_dir: where the dataset goes.
-      validation_fraction: share of each class that is held out, in (0, 1).
-      seed: decides which digits are held out, and the order of the records.
+      dataset_dir: the dataset's folder.
+      validation_fraction: share of each class for validation, in (0, 1).
+      seed: decides the split and the order of the records.
       progress: whether to show a progress bar on a terminal.
 
     Returns:
       The content of `dataset.json`, a dict.
 
     Raises:
-      BadInput: no room on the disk, another dataset, or shards without `dataset.json`, in
-        `dataset_dir`.
+      BadInput: the disk is full or read-only; or `dataset_dir` contains another dataset, or shards
+        without `dataset.json`.
     """
     dataset_dir = Path(dataset_dir)
 
@@ -71,36 +70,34 @@ def download_and_convert(dataset_dir, *, validation_fraction=0.1, seed=0, progre
 
 
 def read_digits():
-    """Returns scikit-learn's digits in their order: `GreyPicture`s of 8 x 8 pixels, 0 to 255."""
-    from sklearn.datasets import load_digits  # here because it takes a second
-
+    """Returns scikit-learn's digits in order: `GrayscaleImage`s of 8 x 8 pixels, 0 to 255."""
     digits = load_digits()
-    greys = np.rint(digits.images * (255 / BRIGHTEST)).astype(np.uint8)
+    pixels = np.rint(digits.images * (255 / MAX_LEVEL)).astype(np.uint8)
     return [
-        GreyPicture(f"digits/{index:04d}.png", str(label), pixels)
-        for index, (pixels, label) in enumerate(zip(greys, digits.target))
+        GrayscaleImage(f"digits/{index:04d}.png", str(label), image)
+        for index, (image, label) in enumerate(zip(pixels, digits.target))
     ]
 
 
 def enlarge(pixels):
-    """Lays a digit out as MNIST's are.
+    """Enlarges a digit to the layout of MNIST.
 
     Args:
       pixels: uint8 [side, side], white on black.
 
     Returns:
-      uint8 [28, 28]: the digit, bilinear, in the middle 20 x 20 pixels, and black around it.
+      uint8 [28, 28]: the digit, resized bilinearly, in the central 20 x 20 pixels.
     """
     digit = Image.fromarray(pixels).resize((DIGIT_SIDE, DIGIT_SIDE), Image.Resampling.BILINEAR)
     return np.pad(np.asarray(digit), (SIDE - DIGIT_SIDE) // 2)
 
 
 def main(argv=None):
-    """Makes the dataset; the last line is JSON with the digits of each split."""
-    flags = command_line(__doc__, "data/digits").parse_args(argv)
+    """Creates the dataset; the last line is JSON with the number of images in each split."""
+    flags = flags_parser(__doc__, "data/digits").parse_args(argv)
     print_result(flags.dataset_dir, download_and_convert(flags.dataset_dir))
     return 0
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

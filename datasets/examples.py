@@ -1,32 +1,32 @@
-"""The records of a shard as Python sees them: written, counted, and looked at one by one.
+"""The records of a shard in Python: written, and read one by one.
 
-Training and evaluation read them through `batches.load_batch`, much faster, but TensorFlow's input
-pipeline does not say which record of which shard it stumbled over. `read_examples` does.
+`batches.load_batch`, which training and evaluation use, is much faster, but TensorFlow's input
+pipeline does not tell which record of which shard causes an error; `read_examples` does.
 """
 
 import itertools
 
 from google.protobuf.message import DecodeError
 
-from bad_input import BadInput
 from datasets.photos import thumbnail
 from slim_on_tf2 import tf
+from system.errors import BadInput
 
-LONGEST_SIDE = 512  # pixels of a photo that is shown
-CURE = "convert the photos again, or copy the shard again from where it is whole"
+LONGEST_SIDE = 512  # pixels of an image in a report
+CURE = "convert the photos again, or copy the shard again from an intact dataset"
 
 
 def make_example(encoded, height, width, label, label_name, filename, image_format="jpeg"):
-    """Returns a serialized `tf.train.Example` of one photo, with the features of slim's flowers.
+    """Returns a serialized `tf.train.Example` of an image, with the features of slim's flowers.
 
     Args:
-      encoded: the photo's bytes.
-      height: of the photo in pixels.
-      width: of the photo in pixels.
+      encoded: the encoded image, bytes.
+      height: in pixels.
+      width: in pixels.
       label: int, from 0.
-      label_name: str, the class.
-      filename: str, where the photo came from: `daisy/5.jpg`.
-      image_format: str, what `encoded` is: `jpeg` or `png`.
+      label_name: str, the name of the class.
+      filename: str, the photo's path in the original folder: `daisy/5.jpg`.
+      image_format: str, the format of `encoded`: `jpeg` or `png`.
     """
 
     def feature(value):
@@ -50,25 +50,25 @@ def make_example(encoded, height, width, label, label_name, filename, image_form
 
 
 def write_examples(path, examples):
-    """Writes serialized examples into a new TFRecord file.
+    """Writes serialized examples to a new TFRecord file.
 
     Raises:
-      OSError: what TensorFlow says of a disk that is full, read-only or gone.
+      OSError: the file cannot be written, with TensorFlow's reason.
     """
     try:
         with tf.python_io.TFRecordWriter(str(path)) as writer:
             for example in examples:
                 writer.write(example)
     except tf.errors.OpError as error:
-        raise OSError(error.message.rpartition("; ")[2]) from error  # it begins with the path
+        raise OSError(error.message.rpartition("; ")[2]) from error  # it starts with the path
 
 
 def read_examples(shard, num_classes):
     """Yields the records of the file `shard` as `tf.train.Example`, checked.
 
     Raises:
-      BadInput: names the shard and the index of the first record that is corrupt or truncated, is
-        no Example, holds no photo, or whose label is not in 0 to `num_classes` - 1.
+      BadInput: names the shard and the index of the first record that is corrupt, truncated, not a
+        `tf.train.Example`, without an image, or without a label from 0 to `num_classes` - 1.
     """
     index = 0
     try:
@@ -78,7 +78,7 @@ def read_examples(shard, num_classes):
             yield example
             index += 1
     except (tf.errors.OpError, DecodeError) as error:
-        reason = getattr(error, "message", "no tf.train.Example")
+        reason = getattr(error, "message", "not a tf.train.Example")
         raise BadInput(
             f"{shard}: record {index} (counted from 0) cannot be read: {reason}; {CURE}"
         ) from error
@@ -87,7 +87,7 @@ def read_examples(shard, num_classes):
 def _check_features(shard, index, features, num_classes):
     if len(features["image/encoded"].bytes_list.value) != 1:
         raise BadInput(
-            f"{shard}: record {index} (counted from 0) has no photo in image/encoded, expected "
+            f"{shard}: record {index} (counted from 0) has no image in image/encoded, expected "
             f"slim's features; {CURE}"
         )
     labels = list(features["image/class/label"].int64_list.value)
@@ -99,49 +99,49 @@ def _check_features(shard, index, features, num_classes):
         )
 
 
-def make_decoder():
-    """Returns a function that decodes an encoded image (bytes) as TensorFlow does in training.
+def make_shape_decoder():
+    """Returns a function that decodes an image as training does and returns its shape.
 
-    The function returns the shape (height, width, 3), or None for what TensorFlow cannot decode.
-    It may be called from several threads at once.
+    The function takes bytes and returns (height, width, 3), or None if TensorFlow cannot decode
+    them. It may be called from several threads at once.
     """
     with tf.Graph().as_default() as graph:
         encoded = tf.placeholder(tf.string, [])
         shape = tf.shape(tf.image.decode_image(encoded, channels=3, expand_animations=False))
-    # The graphics card, if there is one, belongs to the training.
+    # On the CPU: a GPU, if there is one, belongs to the training.
     session = tf.Session(graph=graph, config=tf.ConfigProto(device_count={"GPU": 0}))
 
-    def decode(image):
+    def decoded_shape(image):
         try:
             return tuple(session.run(shape, {encoded: image}).tolist())
         except tf.errors.InvalidArgumentError:
             return None
 
-    return decode
+    return decoded_shape
 
 
 def encoded_at(dataset, indices):
-    """Reads the photos at some places of a split, counted as evaluation reads it.
+    """Reads encoded images of a split by index.
 
     Args:
       dataset: a `slim.dataset.Dataset` from `get_split`.
-      indices: places from 0, in any order.
+      indices: positions in the order of the evaluation, from 0; in any order.
 
     Returns:
-      A list of bytes, the encoded photo for each of `indices`, in their order.
+      A list of bytes, the encoded image for each of `indices`.
     """
     shards = (read_examples(shard, dataset.num_classes) for shard in dataset.data_sources)
     wanted, found = {int(index) for index in indices}, {}
-    for place, example in enumerate(itertools.chain.from_iterable(shards)):
-        if place in wanted:
-            found[place] = example.features.feature["image/encoded"].bytes_list.value[0]
+    for index, example in enumerate(itertools.chain.from_iterable(shards)):
+        if index in wanted:
+            found[index] = example.features.feature["image/encoded"].bytes_list.value[0]
     return [found[int(index)] for index in indices]
 
 
-def photos_at(dataset, indices, longest_side=LONGEST_SIDE):
-    """Decodes the photos that `encoded_at` reads, each shrunk to `longest_side` pixels at most.
+def images_at(dataset, indices, longest_side=LONGEST_SIDE):
+    """Reads images of a split by index, as `encoded_at` does, shrunk to `longest_side` pixels.
 
     Returns:
-      A list of uint8 [height, width, 3] arrays, one for each of `indices`, in their order.
+      A list of uint8 [height, width, 3] arrays, the image for each of `indices`.
     """
     return [thumbnail(encoded, longest_side) for encoded in encoded_at(dataset, indices)]

@@ -1,15 +1,14 @@
-"""Work on many files in threads, a bounded distance ahead of who takes the results."""
+"""Threads that compute a bounded number of results ahead of their consumer."""
 
 import collections
 import os
 from concurrent.futures import ThreadPoolExecutor
 
-# Results that wait to be taken, for each thread: more only take memory.
-AHEAD = 4
+AHEAD = 4  # results in memory per thread
 
 
 def in_parallel(function, items):
-    """Yields `function(item)` for each item, in order, computed in threads a little ahead."""
+    """Yields `function(item)` for each item, in order, computed in threads."""
     waiting = collections.deque()
     num_threads = os.cpu_count() or 1
     pool = ThreadPoolExecutor(num_threads)

@@ -1,8 +1,8 @@
-"""Photos to predict: files, folders, patterns of names, a list of names or one photo from stdin.
+"""Photos to predict: files, folders, glob patterns, and a list of names or a photo from stdin.
 
 files = find_photo_files(["garden/", "*.png", "rose.jpg"])
 for file, photo in read_photos(files):
-    ...                                     # a `Photo`, or the `BadPhoto` that says why not
+    ...                                 # a `Photo`, or a `BadPhoto` with the reason
 """
 
 import contextlib
@@ -12,7 +12,6 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bad_input import BadInput
 from datasets.parallel import in_parallel
 from datasets.photo_lists import PHOTO_SUFFIXES, visible
 from datasets.photos import (
@@ -22,19 +21,20 @@ from datasets.photos import (
     make_photo,
     read_photo,
 )
+from system.errors import BadInput
 
 STDIN = "-"
-EXPECTED = "expected photos, folders of them or patterns"
+EXPECTED = "expected photos, folders or patterns"
 
 
 @dataclass(frozen=True)
 class PhotoFile:
-    """A file that might be a photo, or a name for which there is none.
+    """A file that might be a photo, or a name that matches no file.
 
     Attributes:
-      name: its path, as it was given or found; `-` for the photo from stdin.
-      content: the bytes of the photo from stdin; None for a file, which is read when it is needed.
-      fault: why the name means no file; None where it means one.
+      name: the path, as given or found; `-` for the photo from stdin.
+      content: the bytes of the photo from stdin; None for a file, which is read later.
+      fault: why the name matches no file; None if it does.
     """
 
     name: str
@@ -45,34 +45,31 @@ class PhotoFile:
         """Returns the `Photo`.
 
         Raises:
-          BadPhoto: it is no usable photo; the text is the reason.
+          BadPhoto: the file is not a usable photo; the message is the reason.
         """
         if self.fault is not None:
             raise BadPhoto(self.fault)
         if self.content is not None:
             return make_photo(self.content)
-        path = Path(self.name)
-        if path.exists() and not path.is_file():
-            raise BadPhoto("no regular file")
-        return read_photo(path)
+        return read_photo(self.name)
 
 
 def find_photo_files(names, stdin=None):
-    """Finds what a command line of photos means, and reads no photo but that from stdin.
+    """Finds the photos that a command line names; reads none except one from stdin.
 
     Args:
-      names: paths of files, which are taken whatever they are called; of folders, which are
-        searched with all folders in them; patterns such as `*.jpg` and `**/*.png`; and `-`.
-      stdin: where `-` is read from, a binary file; by default the process's.
+      names: paths of files, whatever their names; folders, searched recursively; patterns such as
+        `*.jpg` and `**/*.png`; and `-` for stdin, which holds a photo or one name per line.
+      stdin: a binary file to read for `-`; by default the stdin of the process.
 
     Returns:
-      A list of `PhotoFile`s in the order of the names, sorted within each folder and pattern; each
-      file once. Of a folder those are left out that are hidden, known litter, or neither called
-      like a photo nor begin like one. A name or a line of stdin that matches nothing is there too,
-      with its fault, so that one stale name does not stop the rest.
+      A list of `PhotoFile`s in the order of the names, sorted within each folder and pattern, each
+      file once. Files in a folder are left out if they are hidden, known system files, or have
+      neither the suffix nor the signature of a photo. A name that matches no file is included with
+      its fault, so that it does not stop the others.
 
     Raises:
-      BadInput: nothing at all matches, a folder cannot be read, or nothing came from stdin.
+      BadInput: no name matches a file, a folder cannot be read, or stdin is empty.
     """
     found = {}
     for name in dict.fromkeys(map(os.fsdecode, names)):
@@ -85,13 +82,13 @@ def find_photo_files(names, stdin=None):
 
 
 def read_photos(files):
-    """Reads photos in threads, a bounded distance ahead of who takes them.
+    """Reads photos in threads, a bounded number ahead.
 
     Args:
       files: `PhotoFile`s.
 
     Yields:
-      (`PhotoFile`, its `Photo` or the `BadPhoto` that says why there is none), in order.
+      (`PhotoFile`, its `Photo` or a `BadPhoto` with the reason), in order.
     """
 
     def read(file):
@@ -104,18 +101,18 @@ def read_photos(files):
 
 
 def arriving_photos(folder, wait):
-    """Finds the photos in a folder, and those that other programs put there later.
+    """Finds the photos in a folder, and those that other programs add later.
 
-    A file is left for later until its size and its time stay the same between two looks, and while
-    it is empty: then it is still being written.
+    A file counts as complete if it is not empty and has the same size and time in two consecutive
+    scans.
 
     Args:
-      folder: searched with all folders in it, as `find_photo_files` searches.
-      wait: called between two looks; returns whether to look again.
+      folder: searched recursively, as by `find_photo_files`.
+      wait: called between two scans; returns whether to scan again.
 
     Yields:
-      After each look a list of `PhotoFile`s, which may be empty; each file comes once, and again
-      where another has taken its place.
+      After each scan a list of new `PhotoFile`s, which may be empty. A file that is replaced comes
+      again.
 
     Raises:
       BadInput: the folder is missing or cannot be read.
@@ -123,17 +120,17 @@ def arriving_photos(folder, wait):
     before, done = {}, {}
     while True:
         stamps = {name: _stamp(name) for name in _photos_in(folder)}
-        rested = [name for name, stamp in stamps.items() if stamp and before.get(name) == stamp]
-        rested = [name for name in rested if done.get(name) != stamps[name]]
-        done.update((name, stamps[name]) for name in rested)
-        yield [PhotoFile(name) for name in rested]
+        unchanged = [name for name, stamp in stamps.items() if stamp and before.get(name) == stamp]
+        new = [name for name in unchanged if done.get(name) != stamps[name]]
+        done.update((name, stamps[name]) for name in new)
+        yield [PhotoFile(name) for name in new]
         before = stamps
         if not wait():
             return
 
 
 def _stamp(path):
-    """What changes while a file is written; None for an empty file, and for one that has gone."""
+    """Returns the size and time of a file; None for an empty or deleted one."""
     with contextlib.suppress(FileNotFoundError):
         status = Path(path).stat()
         return (status.st_size, status.st_mtime_ns) if status.st_size else None
@@ -141,27 +138,25 @@ def _stamp(path):
 
 
 def _read_stdin(stdin):
-    """The one photo on stdin, or what the names on it match, a name a line."""
+    """Returns the `PhotoFile`s of stdin, which holds a photo or one name per line."""
     content = (stdin or sys.stdin.buffer).read()
     if not content.strip():
-        raise BadInput(
-            "nothing came from stdin; expected a photo, or the names of photos, one a line"
-        )
-    if b"\0" in content:  # every photo holds such a byte, and no file's name does
+        raise BadInput("stdin is empty; expected a photo, or names of photos, one per line")
+    if b"\0" in content:  # in every photo, but in no file name
         return [PhotoFile(STDIN, content)]
     if begins_like_page(content):
-        return [PhotoFile(STDIN, fault="stdin holds an HTML page and no photo")]
+        return [PhotoFile(STDIN, fault="an HTML page, not a photo")]
     lines = (os.fsdecode(line.rstrip(b"\r")) for line in content.split(b"\n"))
     return [file for line in lines if line for file in _matches(line)]
 
 
 def _matches(name):
-    """The `PhotoFile`s that a name means, or one that says why it means none.
+    """Returns the `PhotoFile`s that a name matches, or one with the fault.
 
-    What exists is taken before a pattern is seen in its name.
+    An existing path is never read as a pattern.
     """
     exists = os.path.lexists(name)
-    # Not Path.glob, which takes no pattern that begins at the root.
+    # Path.glob does not accept absolute patterns.
     paths = [name] if exists else sorted(glob.glob(name, recursive=True))  # noqa: PTH207
     files = []
     for path in paths:
@@ -169,14 +164,14 @@ def _matches(name):
     if files:
         return [PhotoFile(file) for file in files]
     if exists:
-        fault = "holds no photos"
+        fault = "contains no photos"
     else:
         fault = "matches no photo" if glob.has_magic(name) else "no such file or folder"
     return [PhotoFile(name, fault=fault)]
 
 
 def _photos_in(folder):
-    """The paths of a folder's photos, those in its folders too, sorted; a link's round is cut."""
+    """Returns the sorted paths of the photos in a folder and its subfolders, each visited once."""
     found, entered = [], set()
 
     def search(folder):

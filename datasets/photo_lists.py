@@ -1,14 +1,14 @@
-"""Which photos there are and what they show: a folder for each class, or a list as CSV."""
+"""Labeled photos to convert: a folder with one folder per class, or a list as a CSV file."""
 
 import csv
 import os
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from bad_input import BadInput
+from system.errors import BadInput
 
-# What other programs leave in folders of photos; hidden files are left out too.
-NO_PHOTOS = ("thumbs.db", "ehthumbs.db", "desktop.ini")
+# Files that other programs leave in folders of photos; hidden files are ignored too.
+SYSTEM_FILES = ("thumbs.db", "ehthumbs.db", "desktop.ini")
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 HEADER = ["file", "label"]
 
@@ -19,10 +19,10 @@ class ListedPhoto:
 
     Attributes:
       path: the file.
-      file: what its record calls it: its path from the folder of photos, or as the list has it,
-        with slashes: `daisy/5.jpg`.
-      label: the name of its class; None where it lies in no class folder.
-      record: where a list names it: `record 3 (line 4)`; None in a folder.
+      file: its path relative to the folder of photos, or as written in the list, with slashes:
+        `daisy/5.jpg`.
+      label: the name of its class; None outside the class folders.
+      record: its place in the list: `record 3 (line 4)`; None for a folder.
     """
 
     path: Path
@@ -33,12 +33,12 @@ class ListedPhoto:
 
 @dataclass(frozen=True)
 class PhotoList:
-    """All that might be photos.
+    """All files that might be photos.
 
     Attributes:
-      place: the folder or the list that names them.
+      place: the folder or the CSV file.
       classes: {label: [ListedPhoto, ...]}, sorted by label.
-      strays: `ListedPhoto`s in no class.
+      strays: `ListedPhoto`s without a class.
     """
 
     place: Path
@@ -46,36 +46,31 @@ class PhotoList:
     strays: list
 
 
-def list_photos(photos_dir=None, photos_list=None):
-    """Returns the `PhotoList` of a folder or of a CSV file, whichever is given.
+def list_photos(photos_dir, photos_list=None):
+    """Returns the `PhotoList` of the CSV file `photos_list`, if given, or of a folder.
 
     Raises:
-      BadInput: both or neither are given; or as `find_photos` and `read_photos_list` say.
+      BadInput: see `find_photos` and `read_photos_list`.
     """
-    if (photos_dir is None) == (photos_list is None):
-        raise BadInput(
-            "expected one of photos_dir, which holds a folder a class, and photos_list, a CSV file "
-            "with the columns file,label"
-        )
     return find_photos(photos_dir) if photos_list is None else read_photos_list(photos_list)
 
 
 def find_photos(photos_dir):
-    """Returns the `PhotoList` of a folder that holds a folder for each class.
+    """Returns the `PhotoList` of a folder with one folder per class.
 
     Raises:
-      BadInput: there is no such folder, no class folder in it, or one with nothing in it.
+      BadInput: there is no such folder, it has no class folders, or one of them has no photos.
     """
     photos_dir = Path(photos_dir)
     if not photos_dir.is_dir():
-        raise BadInput(f"{photos_dir}: no such folder; expected one that holds a folder a class")
+        raise BadInput(f"{photos_dir}: no such folder; expected one with a folder per class")
     entries = visible(photos_dir)
     folders = [path for path in entries if path.is_dir()]
     if not folders:
-        found = "files, but no folders" if entries else "nothing"
+        found = "contains files but no folders" if entries else "is empty"
         raise BadInput(
-            f"{photos_dir}: holds {found}; expected one folder a class, such as "
-            f"{photos_dir / 'daisy'}, with that class's photos in it"
+            f"{photos_dir}: {found}; expected one folder per class, such as "
+            f"{photos_dir / 'daisy'}, with the photos of that class"
         )
     for folder in folders:
         _check_class_folder(folder)
@@ -94,18 +89,21 @@ def find_photos(photos_dir):
 
 
 def _check_class_folder(folder):
-    inside = visible(folder)
-    if all(path.is_dir() for path in inside):
-        hint = f"; is {folder} the folder of photos?" if inside else ""
+    entries = visible(folder)
+    if all(path.is_dir() for path in entries):
+        hint = f"; is {folder} the folder of photos?" if entries else ""
         raise BadInput(
-            f"{folder}: holds no photo; remove the folder or put photos of that class in{hint}"
+            f"{folder}: contains no photos; remove the folder or add photos of that class{hint}"
         )
     if not folder.name.isprintable():
-        raise BadInput(f"{str(folder)!a}: rename it; labels.txt cannot hold such a name")
+        raise BadInput(
+            f"{str(folder)!a}: expected a printable name, as labels.txt holds one per line; rename "
+            "the folder"
+        )
 
 
 def visible(folder):
-    """Returns what is in a folder, sorted by name, without hidden files and known litter."""
+    """Returns the paths in a folder, sorted by name, without hidden and system files."""
     try:
         paths = sorted(folder.iterdir(), key=lambda path: path.name)
     except OSError as error:
@@ -113,26 +111,24 @@ def visible(folder):
     return [
         path
         for path in paths
-        if not path.name.startswith(".") and path.name.lower() not in NO_PHOTOS
+        if not path.name.startswith(".") and path.name.lower() not in SYSTEM_FILES
     ]
 
 
 def _in_folder(path, photos_dir, label):
     name = path.relative_to(photos_dir).as_posix()
-    # Printable even where the file's name is no UTF-8.
+    # Printable even if the name of the file is not UTF-8.
     return ListedPhoto(path, os.fsencode(name).decode("utf-8", "backslashreplace"), label)
 
 
 def read_photos_list(photos_list):
     """Returns the `PhotoList` of a CSV file (RFC 4180, UTF-8) with the header `file,label`.
 
-    Files are named from the list's folder on, or by their whole path; a file or label that holds a
-    comma is put in quotes. Empty lines are no records.
+    Paths are absolute or relative to the folder of the list. Empty lines are ignored.
 
     Raises:
-      BadInput: no such file, no CSV, another header, no records; or names the first record without
-        a file or a label, with a label that cannot stand in `labels.txt`, or whose file another
-        record has already.
+      BadInput: the file is missing, not CSV, without that header or without records; or a record
+        has no file, no label, a label that `labels.txt` cannot hold, or the file of another record.
     """
     photos_list = Path(photos_list)
     by_path = {}
@@ -142,11 +138,14 @@ def read_photos_list(photos_list):
         if known is not photo:
             labels = " and ".join(sorted({known.label, photo.label}))
             raise BadInput(
-                f"{photos_list}: {record} has the file of {known.record}, {photo.file}, as "
+                f"{photos_list}: {record} repeats the file of {known.record}, {photo.file}, as "
                 f"{labels}; list it once"
             )
     if not by_path:
-        raise BadInput(f"{photos_list}: lists no photos; expected a record daisy/5.jpg,daisy each")
+        raise BadInput(
+            f"{photos_list}: lists no photos; expected one record per photo, such as "
+            "daisy/5.jpg,daisy"
+        )
     classes = {label: [] for label in sorted({photo.label for photo in by_path.values()})}
     for photo in by_path.values():
         classes[photo.label].append(photo)
@@ -154,7 +153,7 @@ def read_photos_list(photos_list):
 
 
 def _records(photos_list):
-    """Yields (`record 3 (line 4)`, its fields) of each record; the header is not counted."""
+    """Yields (`record 3 (line 4)`, its fields) for each record; the header is not counted."""
     number = 0
     try:
         with photos_list.open(encoding="utf-8-sig", newline="") as text:
@@ -162,8 +161,8 @@ def _records(photos_list):
             header = next(rows, [])
             if header != HEADER:
                 raise BadInput(
-                    f"{photos_list}: begins with {','.join(header)[:80]!r}, expected the header "
-                    f"{','.join(HEADER)}; put it in the first line"
+                    f"{photos_list}: starts with {','.join(header)[:80]!r}, expected the header "
+                    f"{','.join(HEADER)} in the first line"
                 )
             for row in filter(None, rows):
                 number += 1
@@ -176,8 +175,8 @@ def _records(photos_list):
         ) from error
     except csv.Error as error:
         raise BadInput(
-            f"{photos_list}: record {number + 1} (line {rows.line_num}) is no CSV ({error}); put "
-            'a field in quotes where it holds a comma or a quote, and write " in it as ""'
+            f"{photos_list}: record {number + 1} (line {rows.line_num}) is not valid CSV "
+            f'({error}); quote a field with a comma or a quote, and write " inside it as ""'
         ) from error
 
 
@@ -185,19 +184,19 @@ def _listed(photos_list, record, row):
     """Returns the `ListedPhoto` of a record."""
     if len(row) != len(HEADER):
         raise BadInput(
-            f"{photos_list}: {record} has {len(row)} fields, expected file,label; put a field with "
-            "a comma in quotes"
+            f"{photos_list}: {record} has {len(row)} fields, expected file,label; quote a field "
+            "with a comma"
         )
     file, label = row
     if not file.strip():
-        raise BadInput(f"{photos_list}: {record} names no file; write one or remove the record")
+        raise BadInput(f"{photos_list}: {record} names no file; add one or remove the record")
     if not label.strip():
         raise BadInput(
-            f"{photos_list}: {record}, {file}, has an empty label; write one or remove the record"
+            f"{photos_list}: {record}, {file}, has an empty label; add one or remove the record"
         )
     if not label.isprintable() or label != label.strip():
         raise BadInput(
             f"{photos_list}: {record}, {file}, has the label {label!a}; expected printable text "
-            "without a space around it, as labels.txt can hold"
+            "without surrounding spaces, which labels.txt can hold"
         )
     return ListedPhoto(photos_list.parent / file, PurePath(file).as_posix(), label, record)

@@ -1,12 +1,13 @@
-"""One photo: what Pillow can read becomes an upright RGB JPEG, or is refused with a reason.
+"""Reading of a photo: an upright RGB JPEG, or the reason why the file is not usable.
 
-A JPEG that is upright RGB already is kept byte for byte, so that no photo loses quality on its way.
-Everything else is decoded, turned upright, laid on white where it is transparent, and encoded.
+A JPEG that is upright RGB already is kept byte for byte, so that it loses no quality. Any other
+photo is decoded, rotated upright, put on a white background if it is transparent, and encoded.
 """
 
 import hashlib
 import io
 import re
+import stat
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,25 +15,24 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from bad_input import BadInput
+from system.errors import BadInput
 
 # Pillow's own threshold for a decompression bomb: a quarter of a GiB of RGB pixels.
 MAX_PIXELS = 1024**3 // 4 // 3
-# libjpeg writes no longer side.
-MAX_SIDE = 65_500
-# Sixteen bits in each of four channels: no photo of MAX_PIXELS takes more.
+MAX_SIDE = 65_500  # libjpeg's limit
+# The size of MAX_PIXELS in four channels of 16 bits, an upper bound for a file.
 MAX_BYTES = 8 * MAX_PIXELS
-# Pillow reads many more; some of them start other programs, and none holds photos.
+# Pillow reads many more formats; some start other programs, and none is used for photos.
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
-# MPO is what phones write: a JPEG with further pictures behind it, which decoders do not look at.
+# Phones write MPO, a JPEG followed by further images, which decoders ignore.
 JPEG_FORMATS = ("JPEG", "MPO")
-# How a file of one of these begins.
+# The first bytes of a file in one of these formats.
 SIGNATURE = re.compile(
     rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|BM.{4}\0|GIF8[79]a|RIFF.{4}WEBP|II[*+]\0|MM\0[*+]", re.DOTALL
 )
 LONGEST_SIGNATURE = 12
-# EXIF 2.32, tag 0x0112: how a photo has to be turned or mirrored to stand upright.
-ORIENTATION_TAG = 0x0112
+ORIENTATION_TAG = 0x0112  # EXIF 2.32
+# EXIF orientation -> how to make the photo upright; 1 is upright.
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -43,12 +43,12 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 
-# Pillow warns at half of what it refuses; `read_photo` refuses from there on.
+# Pillow warns at half the size that it refuses; `read_photo` refuses that already.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 class BadPhoto(BadInput):
-    """A file that is no usable photo; the text is the reason, without the file's name."""
+    """A file is not a usable photo; the message is the reason, without the name of the file."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,12 @@ class Photo:
     """An upright RGB photo.
 
     Attributes:
-      jpeg: the encoded photo; decoders that ignore EXIF (TensorFlow's does) show it upright.
+      jpeg: the encoded photo, upright for decoders that ignore EXIF, such as TensorFlow's.
       height: of the upright photo, in pixels.
       width: of the upright photo, in pixels.
-      file_digest: sha256 of the file's bytes, in hexadecimal.
-      pixel_digest: sha256 of the size and the upright RGB pixels before any new encoding: equal
-        for equal pictures in different files.
+      file_digest: SHA-256 of the file's bytes, in hexadecimal.
+      pixel_digest: SHA-256 of the size and the upright RGB pixels before encoding: the same for
+        equal images in different files.
     """
 
     jpeg: bytes
@@ -72,10 +72,10 @@ class Photo:
 
 
 def read_photo(path):
-    """Returns the `Photo` in the file `path`; the content decides, not the name.
+    """Returns the `Photo` in the file `path`, whose format is detected from its content.
 
     Raises:
-      BadPhoto: the file is empty, no photo, truncated, broken, of absurd size or unreadable.
+      BadPhoto: the file is unreadable, empty, not a photo, truncated, broken or absurdly large.
     """
     return make_photo(_read_bytes(Path(path)))
 
@@ -84,7 +84,7 @@ def make_photo(data):
     """Returns the `Photo` in `data`, the bytes of a file.
 
     Raises:
-      BadPhoto: they are none, no photo, truncated, broken or of absurd size.
+      BadPhoto: the bytes are empty, not a photo, truncated, broken or absurdly large.
     """
     if not data:
         raise BadPhoto("empty file")
@@ -99,8 +99,8 @@ def make_photo(data):
     except Image.DecompressionBombError as error:
         raise BadPhoto(f"absurd size: {error}") from error
     except Image.UnidentifiedImageError as error:
-        raise BadPhoto(_what_instead(data)) from error
-    except Exception as error:  # what a broken file raises depends on where it is broken
+        raise BadPhoto(_not_a_photo(data)) from error
+    except Exception as error:  # Pillow raises many kinds of errors for broken files
         raise BadPhoto(f"broken: {str(error) or type(error).__name__}") from error
     if orientation != 1:
         pixels = pixels.transpose(UPRIGHT[orientation])
@@ -114,55 +114,60 @@ def make_photo(data):
 
 
 def begins_like_photo(path):
-    """Whether a file begins as the formats do that are read; or cannot be asked."""
+    """Returns whether a file starts with the signature of a photo, or cannot be read."""
     try:
         with Path(path).open("rb") as file:
             return SIGNATURE.match(file.read(LONGEST_SIGNATURE)) is not None
-    except OSError:  # `read_photo` will say why
+    except OSError:  # `read_photo` reports it
         return True
 
 
 def begins_like_page(data):
-    """Whether bytes begin as an HTML page, which servers send in the place of a missing photo."""
+    """Returns whether bytes start like an HTML page, which servers send for a missing photo."""
     return data[:256].lstrip().lower().startswith((b"<!doctype html", b"<html"))
 
 
 def thumbnail(encoded, longest_side):
-    """Returns a photo made smaller: uint8 [height, width, 3], of at most `longest_side` pixels.
+    """Returns an image as uint8 [height, width, 3], shrunk to at most `longest_side` pixels.
 
     Args:
-      encoded: the bytes of a photo that Pillow reads.
-      longest_side: in pixels; a photo that is smaller keeps its size.
+      encoded: the encoded image, in a format that Pillow reads.
+      longest_side: in pixels; a smaller image keeps its size.
     """
     image = Image.open(io.BytesIO(encoded))
-    image.draft("RGB", (longest_side, longest_side))  # a JPEG is decoded at about that size
+    image.draft("RGB", (longest_side, longest_side))  # decodes a JPEG at about that size
     image.thumbnail((longest_side, longest_side))
     return np.asarray(image.convert("RGB"))
 
 
 def _read_bytes(path):
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise BadPhoto(f"absurd size: {size:,} bytes")
-        data = path.read_bytes()
-    except OSError as error:
-        raise BadPhoto(f"cannot be read: {error.strerror}") from error
-    return data
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise BadPhoto("a folder; photos in it are not read")
+        if not stat.S_ISREG(status.st_mode):
+            raise BadPhoto("not a regular file")
+        if status.st_size > MAX_BYTES:
+            raise BadPhoto(f"absurd size: {status.st_size:,} bytes")
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise BadPhoto("no such file") from error
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        raise BadPhoto(f"cannot be read: {getattr(error, 'strerror', error)}") from error
 
 
 def _check_size(width, height):
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         raise BadPhoto(
-            f"absurd size: {width} x {height} pixels, at most {MAX_PIXELS:,} and {MAX_SIDE:,} "
-            "a side are read"
+            f"absurd size: {width} x {height} pixels, expected at most {MAX_PIXELS:,} and "
+            f"{MAX_SIDE:,} per side"
         )
 
 
-def _what_instead(data):
+def _not_a_photo(data):
     if begins_like_page(data):
-        return "an HTML page, no photo"
-    return "no photo: expected JPEG, PNG, BMP, GIF, WebP or TIFF"
+        return "an HTML page, not a photo"
+    return "not a photo: expected JPEG, PNG, BMP, GIF, WebP or TIFF"
 
 
 def _to_rgb(image):
@@ -178,7 +183,7 @@ def _to_rgb(image):
 
 
 def _to_eight_bits(image):
-    """Scales greys of 16 bits, or of 31 where they need them; Pillow's conversion clips at 255."""
+    """Scales gray levels of 16 or 31 bits to 8; Pillow's own conversion clips them at 255."""
     values = np.asarray(image).astype(np.int64)
     if values.min() < 0:
         raise BadPhoto("pixels are negative numbers, expected 8 or 16 bits")
@@ -187,10 +192,10 @@ def _to_eight_bits(image):
 
 
 def _orientation(image):
-    """Returns 2 to 8 for a photo that has to be turned, else 1; asks only after decoding."""
+    """Returns the EXIF orientation of a decoded photo, a key of `UPRIGHT`, or 1 for upright."""
     try:
         orientation = image.getexif().get(ORIENTATION_TAG)
-    except Exception:  # broken EXIF says nothing about how the photo stands
+    except Exception:  # broken EXIF data does not make the photo unusable
         return 1
     return orientation if orientation in UPRIGHT else 1
 

@@ -1,4 +1,4 @@
-"""A split of a dataset as tf-slim knows it: `get_split(name, folder)` -> `slim.dataset.Dataset`."""
+"""Splits of a dataset, as tf-slim describes them: `get_split` returns a `slim.dataset.Dataset`."""
 
 import collections
 import math
@@ -7,7 +7,6 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from bad_input import BadInput
 from datasets.description import (
     DESCRIPTION_FILE,
     check_complete,
@@ -18,10 +17,11 @@ from datasets.description import (
     write_description,
 )
 from datasets.examples import read_examples
-from files import file_digest
 from slim_on_tf2 import slim, tf
+from system.errors import BadInput
+from system.files import file_digest
 
-# What a record may hold; older conversions wrote neither the class's name nor the file's.
+# Older conversions wrote neither the name of the class nor that of the file.
 FEATURES = {
     "image/encoded": tf.FixedLenFeature([], tf.string),
     "image/format": tf.FixedLenFeature([], tf.string, default_value="jpeg"),
@@ -30,28 +30,28 @@ FEATURES = {
     "image/filename": tf.FixedLenFeature([], tf.string, default_value=""),
 }
 ITEMS = {
-    "image": "The photo, decoded: uint8 [height, width, 3].",
-    "encoded": "The photo as its file's bytes: string [].",
+    "image": "The decoded image: uint8 [height, width, 3].",
+    "encoded": "The encoded image, JPEG or PNG: string [].",
     "label": "The number of its class, from 0: int64 [].",
     "class": "The name of its class, empty in older datasets: string [].",
-    "filename": "Where it came from, empty in older datasets: string [].",
+    "filename": "The path of the photo, empty in older datasets: string [].",
 }
 
 
 def get_split(split_name, dataset_dir, dataset_name=None):
-    """Finds a split's shards and makes sure that they are the ones that were counted.
+    """Finds the shards of a split and checks them against the counts in `dataset.json`.
 
     Reads `name_split_00000-of-00005.tfrecord` and slim's `name_split-00000-of-00005.tfrecord`. In a
-    folder without `dataset.json` the records are counted once, and the file is written.
+    folder without `dataset.json`, the records are counted once and the file is written.
 
     Args:
       split_name: such as "train" or "validation".
-      dataset_dir: the folder that holds shards and `labels.txt`.
-      dataset_name: what the shards' names begin with; needed only where a folder without
-        `dataset.json` holds several datasets.
+      dataset_dir: the folder with the shards and `labels.txt`.
+      dataset_name: prefix of the shards' names; only needed if a folder without `dataset.json`
+        contains several datasets.
 
     Returns:
-      A `slim.dataset.Dataset` with data_sources (the shards' paths in order), reader, decoder
+      A `slim.dataset.Dataset` with data_sources (paths of the shards in order), reader, decoder
       (items: see `ITEMS`), num_samples, items_to_descriptions, num_classes, labels_to_names
       ({0: "daisy", ...}), class_counts ({"daisy": 556, ...}), name and split_name.
 
@@ -61,7 +61,7 @@ def get_split(split_name, dataset_dir, dataset_name=None):
     """
     dataset_dir = Path(dataset_dir)
     if not dataset_dir.is_dir():
-        raise BadInput(f"{dataset_dir}: no such folder; convert_flowers.py makes a dataset")
+        raise BadInput(f"{dataset_dir}: no such folder; create a dataset with convert_flowers.py")
     labels = read_labels(dataset_dir)
     description = read_description(dataset_dir)
     if description is None:
@@ -71,7 +71,7 @@ def get_split(split_name, dataset_dir, dataset_name=None):
     return slim.dataset.Dataset(
         data_sources=_check_shards(dataset_dir, description["name"], split_name, split["shards"]),
         reader=tf.TFRecordReader,
-        decoder=_make_decoder(),
+        decoder=_example_decoder(),
         num_samples=split["num_examples"],
         items_to_descriptions=ITEMS,
         num_classes=len(labels),
@@ -82,7 +82,7 @@ def get_split(split_name, dataset_dir, dataset_name=None):
     )
 
 
-def _make_decoder():
+def _example_decoder():
     handlers = {
         "image": slim.tfexample_decoder.Image(),
         "encoded": slim.tfexample_decoder.Tensor("image/encoded"),
@@ -98,14 +98,15 @@ def _count(dataset_dir, labels, dataset_name):
     found = find_shards(dataset_dir)
     if dataset_name is None and len(found) > 1:
         raise BadInput(
-            f"{dataset_dir}: holds several datasets ({', '.join(found)}); give each a folder of "
-            "its own"
+            f"{dataset_dir}: contains several datasets ({', '.join(found)}); give each its own "
+            "folder"
         )
     name = dataset_name or next(iter(found), None)
     if name not in found:
         wanted = f"{name or '*'}_train_00000-of-00005.tfrecord"
         raise BadInput(
-            f"{dataset_dir}: holds no shards such as {wanted}; convert_flowers.py writes them"
+            f"{dataset_dir}: contains no shards such as {wanted}; create them with "
+            "convert_flowers.py"
         )
     for paths in found[name].values():
         check_complete(paths)
@@ -116,7 +117,7 @@ def _count(dataset_dir, labels, dataset_name):
     }
     splits = {split: _describe(paths, per_shard, labels) for split, paths in found[name].items()}
     description = {"name": name, "labels": labels, "splits": splits}
-    if os.access(dataset_dir, os.W_OK):  # else they are counted each time
+    if os.access(dataset_dir, os.W_OK):  # otherwise they are counted each time
         write_description(dataset_dir, description)
     return description
 
@@ -140,14 +141,14 @@ def _check_agreement(dataset_dir, description, labels, dataset_name):
     path = dataset_dir / DESCRIPTION_FILE
     if dataset_name not in (None, description["name"]):
         raise BadInput(
-            f"{path}: describes {description['name']!r}, not {dataset_name!r}; give each dataset a "
-            "folder of its own"
+            f"{path}: describes {description['name']!r}, not {dataset_name!r}; give each dataset "
+            "its own folder"
         )
     if description["labels"] != labels:
         raise BadInput(
-            f"{path}: names the labels {', '.join(description['labels'])}, labels.txt says "
-            f"{', '.join(labels)}; put labels.txt right, or delete {DESCRIPTION_FILE} if that is "
-            "the wrong one, and the records are counted anew"
+            f"{path}: has the labels {', '.join(description['labels'])}, but labels.txt "
+            f"{', '.join(labels)}; correct labels.txt, or delete {DESCRIPTION_FILE} to count the "
+            "records again"
         )
 
 
@@ -155,13 +156,13 @@ def _find_split(dataset_dir, description, split_name):
     splits = description["splits"]
     if split_name not in splits:
         uncounted = find_shards(dataset_dir)[description["name"]][split_name]
-        cure = f"; to count {uncounted[0].name} too, delete {DESCRIPTION_FILE}" if uncounted else ""
+        cure = f"; delete {DESCRIPTION_FILE} to count {uncounted[0].name} too" if uncounted else ""
         raise BadInput(f"{dataset_dir}: no split {split_name!r}; it has {', '.join(splits)}{cure}")
     return splits[split_name]
 
 
 def _check_shards(dataset_dir, name, split_name, shards):
-    """Returns the shards' paths (str) where they are those that `dataset.json` counts."""
+    """Returns the paths (str) of the shards, which have to be those counted in `dataset.json`."""
     paths = [dataset_dir / shard["file"] for shard in shards]
     description = dataset_dir / DESCRIPTION_FILE
     counted_at = description.stat().st_mtime_ns if description.exists() else math.inf
@@ -170,19 +171,19 @@ def _check_shards(dataset_dir, name, split_name, shards):
             raise BadInput(f"{path}: the shard is missing; copy it there or convert again")
         if path.stat().st_size != shard["bytes"]:
             raise BadInput(
-                f"{path}: has {path.stat().st_size:,} bytes, expected {shard['bytes']:,}; it is "
-                "truncated or was replaced: copy it again or convert again"
+                f"{path}: has {path.stat().st_size:,} bytes, expected {shard['bytes']:,}; it was "
+                "truncated or replaced; copy it again or convert again"
             )
-        # Copying changes times too, so a newer shard is only suspected; its content decides.
+        # Copying changes times too, so the digest of a newer shard decides.
         if path.stat().st_mtime_ns > counted_at and file_digest(path) != shard["sha256"]:
             raise BadInput(
-                f"{path}: was changed after its records were counted; copy it again, or delete "
-                f"{DESCRIPTION_FILE} to count them anew"
+                f"{path}: has changed since its records were counted; copy it again, or delete "
+                f"{DESCRIPTION_FILE} to count them again"
             )
     for path in find_shards(dataset_dir)[name][split_name]:
         if path not in paths:
             raise BadInput(
-                f"{path}: a shard that {DESCRIPTION_FILE} does not count; remove it, or delete "
-                f"{DESCRIPTION_FILE} to count all records anew"
+                f"{path}: is missing in {DESCRIPTION_FILE}; delete the shard, or delete "
+                f"{DESCRIPTION_FILE} to count all records again"
             )
     return [str(path) for path in paths]

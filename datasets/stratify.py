@@ -1,8 +1,8 @@
-"""Who goes into validation: decided by a photo's content alone, class by class.
+"""The split of photos into train, validation and test, which depends on their content alone.
 
-The same photos and seed give the same split on every machine and file system, whatever the files
-are called, and a photo that is added later moves few of the others. Photos with equal pixels are
-one group and stay on one side, so that none is learned in training and met again in validation.
+The same photos and seed give the same split on every machine, whatever the files are called, and a
+photo that is added later moves few of the others. Photos with equal pixels stay in one split, so
+that no photo is in both train and validation.
 """
 
 import collections
@@ -13,17 +13,17 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Source:
-    """A photo that was read once: where it lies, what is in it, and how to know it again.
+    """A photo that has been read and checked, and can be read again later.
 
     Attributes:
       path: the file.
-      file: its path from the folder of photos on, with slashes: `daisy/5.jpg`.
+      file: its path relative to the folder of photos, with slashes: `daisy/5.jpg`.
       label: the name of its class.
       height: in pixels, upright.
       width: in pixels, upright.
-      file_digest: sha256 of the file.
-      pixel_digest: sha256 of size and pixels.
-      jpeg_digest: sha256 of the JPEG that goes into the shard.
+      file_digest: SHA-256 of the file.
+      pixel_digest: SHA-256 of the size and the pixels.
+      jpeg_digest: SHA-256 of the JPEG that goes into the shard.
     """
 
     path: Path
@@ -37,9 +37,14 @@ class Source:
 
 
 def group_equals(sources):
-    """Returns (groups, in_two_classes), both lists of lists of `Source`s with equal pixels.
+    """Groups photos with equal pixels.
 
-    Every group of the second kind has more than one label, and nobody knows which is right.
+    Args:
+      sources: `Source`s, or any objects with the attributes file, label and pixel_digest.
+
+    Returns:
+      (groups, in_two_classes), lists of lists of `sources`. A group of `in_two_classes` has more
+      than one label, and it is unknown which one is right.
     """
     by_pixels = collections.defaultdict(list)
     for source in sorted(sources, key=lambda source: source.file):
@@ -52,29 +57,30 @@ def group_equals(sources):
 
 
 def stratify(groups, validation_fraction, test_fraction=0.0, seed=0):
-    """Divides photos into splits, each class by the same fractions.
+    """Splits each class by the same fractions.
 
-    A class of two groups or more has a photo in validation and one in training. Beyond that each
-    count is as near to its fraction of the class as whole groups, taken in the seed's order, allow.
+    A class of at least two groups has a photo in validation and one in training. Beyond that, each
+    count is as close to its fraction of the class as undivided groups, taken in the order of the
+    seed, allow.
 
     Args:
-      groups: lists of `Source`s with equal pixels and one label, from `group_equals`. Here and
-        there, anything with a `Source`'s file, label and first two digests will do.
-      validation_fraction: above 0, of all photos of a class.
-      test_fraction: the same for the test split; 0 for none. Both together below 1.
+      groups: lists of photos with equal pixels and one label, from `group_equals`; they also need
+        a file_digest.
+      validation_fraction: share of each class, above 0.
+      test_fraction: the same for a test split; 0 for none. The two add up to less than 1.
       seed: int.
 
     Returns:
-      {"train": [...], "validation": [...]}, with "test" where `test_fraction` is above 0: lists of
-      `Source`s, the classes mixed, in an order that the seed decides.
+      {"train": [...], "validation": [...]}, and "test" if `test_fraction` is above 0: lists of
+      photos, the classes shuffled together in the order of the seed.
     """
 
-    def place(group):
+    def order(group):
         smallest = min(source.file_digest for source in group)
         return hashlib.sha256(f"{seed}:{smallest}".encode()).digest()
 
     by_label = collections.defaultdict(list)
-    for group in sorted(groups, key=place):
+    for group in sorted(groups, key=order):
         by_label[group[0].label].append(group)
     splits = {"train": [], "validation": []} | ({"test": []} if test_fraction > 0 else {})
     for rest in by_label.values():
@@ -86,20 +92,20 @@ def stratify(groups, validation_fraction, test_fraction=0.0, seed=0):
             splits["test"] += taken
         splits["train"] += rest
     return {
-        split: [source for group in sorted(chosen, key=place) for source in group]
+        split: [source for group in sorted(chosen, key=order) for source in group]
         for split, chosen in splits.items()
     }
 
 
 def _take(groups, wanted):
-    """Returns (taken, rest): groups of about `wanted` photos together, and the others.
+    """Returns (taken, rest): groups of about `wanted` photos in total, and the other groups.
 
-    Takes at least one group and leaves at least one, where there are two or more.
+    Of two or more groups, each part gets at least one.
     """
     taken, rest, count = [], [], 0
     for group in groups:
-        nearer = abs(count + len(group) - wanted) < abs(count - wanted)
-        if nearer and len(taken) < len(groups) - 1:
+        is_closer = abs(count + len(group) - wanted) < abs(count - wanted)
+        if is_closer and len(taken) < len(groups) - 1:
             taken.append(group)
             count += len(group)
         else:

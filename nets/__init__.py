@@ -1,1 +1,1 @@
-"""Networks: one module a family, and `factory.NETWORKS`, the table of all that is known of each."""
+"""Networks: one module per family, one table of them (`networks.NETWORKS`)."""

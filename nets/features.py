@@ -1,8 +1,8 @@
-"""What a network made of a picture before it named it: its features, and their last map.
+"""Finds a network's penultimate features and its last feature map in the graph.
 
-Both are found by the graph and not by names, which differ from one network to the next: backwards
-from the logits, always along an operation's first input, which is the data in all networks here.
-The network has to be built for evaluation, where dropout leaves nothing in the graph.
+Their names differ between networks, so both functions walk the graph backward from the logits,
+along the first input of each operation, which is the data in all networks of `networks.NETWORKS`.
+The network must be built in evaluation mode, where dropout adds no operations.
 """
 
 from slim_on_tf2 import tf
@@ -11,57 +11,58 @@ LAYERS = ("Conv2D", "MatMul")
 
 
 def penultimate(logits):
-    """The features that the last layer reads, the one that makes the logits.
+    """Returns the input of the layer that computes the logits.
 
     Args:
-      logits: float32 [batch, classes], of a network of `factory.NETWORKS` in evaluation mode.
+      logits: float32 [batch, classes], of a network in evaluation mode.
 
     Returns:
-      float32 [batch, features]; the mean over space where the layer reads a map.
+      float32 [batch, features], averaged over space if the input of the layer has a grid.
 
     Raises:
-      ValueError: no layer makes these logits.
+      ValueError: no layer computes these logits.
     """
-    features = _last_layer_input(logits)
+    features = _input_of_last_layer(logits)
     return tf.reduce_mean(features, [1, 2]) if features.shape.rank == 4 else features
 
 
 def last_feature_map(logits):
-    """The last activation that the logits depend on and that still has places.
+    """Returns the last activation before the logits whose grid is larger than 1x1.
 
-    Classifiers that are convolutions have places too where the picture is larger than the network
-    was published for; the map is then that ahead of the last of them.
+    With images larger than the published size, the grid of the first fully connected layer of VGG,
+    AlexNet and OverFeat, a convolution, is larger than 1x1 too; the map is then the input of the
+    classifier.
 
     Args:
-      logits: float32 [batch, classes], of a network of `factory.NETWORKS` in evaluation mode,
-        built for images of a known size.
+      logits: float32 [batch, classes], of a network in evaluation mode, built for images of a known
+        size.
 
     Returns:
       float32 [batch, h, w, channels] with h * w > 1.
 
     Raises:
-      ValueError: there is no such activation: the image is a single place, or of unknown size.
+      ValueError: there is no such activation, or the image size is unknown.
     """
-    for tensor in _back_from(_last_layer_input(logits)):
+    for tensor in _walk_back(_input_of_last_layer(logits)):
         if tensor.shape.rank == 4:
-            places = tensor.shape[1:3].num_elements()
-            if places is None:
+            grid_cells = tensor.shape[1:3].num_elements()
+            if grid_cells is None:
                 break
-            if places > 1:
+            if grid_cells > 1:
                 return tensor
-    raise ValueError(f"{logits.name}: no layer before it has more than one place of known size")
+    raise ValueError(f"{logits.name}: no activation before it has a grid of known size above 1x1")
 
 
-def _last_layer_input(logits):
-    """What the last layer reads; behind it come a bias, a squeeze, a mean over space at most."""
-    for tensor in _back_from(logits):
+def _input_of_last_layer(logits):
+    """Skips the bias, squeeze and mean over space after the last layer."""
+    for tensor in _walk_back(logits):
         if tensor.op.type in LAYERS:
             return tensor.op.inputs[0]
-    raise ValueError(f"{logits.name} is made by none of {', '.join(LAYERS)}")
+    raise ValueError(f"{logits.name}: expected the output of {' or '.join(LAYERS)}")
 
 
-def _back_from(tensor):
-    """`tensor`, what it was made of, and so on to the beginning of the graph."""
+def _walk_back(tensor):
+    """Yields `tensor`, the first input of its operation, and so on to the start of the graph."""
     yield tensor
     while tensor.op.inputs:
         tensor = tensor.op.inputs[0]

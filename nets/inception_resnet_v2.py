@@ -1,15 +1,15 @@
 """Inception-ResNet-V2.
 
 Szegedy, Ioffe, Vanhoucke, Alemi, "Inception-v4, Inception-ResNet and the Impact of Residual
-Connections on Learning", 2016, https://arxiv.org/abs/1602.07261. Where the published checkpoint
-differs from the paper's figures (the stem, some depths), the network is that of the checkpoint.
+Connections on Learning", 2016, https://arxiv.org/abs/1602.07261. The stem and some depths follow
+the published checkpoint, which differs from the paper's figures.
 """
 
 from functools import partial
 
 from nets.dropout import dropout
 from nets.inception_blocks import (
-    HALVE,
+    DOWNSAMPLE,
     add_logits,
     auxiliary_logits,
     avg_pool_branch,
@@ -21,7 +21,7 @@ from slim_on_tf2 import slim, tf
 
 
 def _add_residual(net, branches, scale, activation_fn):
-    """`net` plus `scale` times the joined branches, projected to the depth of `net`."""
+    """Adds the branches, concatenated, projected to the depth of `net` and scaled."""
     residual = slim.conv2d(
         tf.concat(branches, 3),
         net.shape[3],
@@ -35,7 +35,7 @@ def _add_residual(net, branches, scale, activation_fn):
 
 
 def block35(net, scale=0.17, activation_fn=tf.nn.relu, scope=None):
-    """The residual block of the 35x35 grid (Figure 16): float [batch, h, w, 320] in and out."""
+    """Residual block of the 35x35 grid (Figure 16): float [batch, h, w, 320] in and out."""
     with tf.variable_scope(scope, "Block35", [net]):
         branches = [
             branch(net, 0, ("Conv2d_1x1", 32, 1)),
@@ -52,7 +52,7 @@ def block35(net, scale=0.17, activation_fn=tf.nn.relu, scope=None):
 
 
 def block17(net, scale=0.1, activation_fn=tf.nn.relu, scope=None):
-    """The residual block of the 17x17 grid (Figure 17): float [batch, h, w, 1088] in and out."""
+    """Residual block of the 17x17 grid (Figure 17): float [batch, h, w, 1088] in and out."""
     with tf.variable_scope(scope, "Block17", [net]):
         branches = [
             branch(net, 0, ("Conv2d_1x1", 192, 1)),
@@ -68,7 +68,7 @@ def block17(net, scale=0.1, activation_fn=tf.nn.relu, scope=None):
 
 
 def block8(net, scale=0.2, activation_fn=tf.nn.relu, scope=None):
-    """The residual block of the 8x8 grid (Figure 19): float [batch, h, w, 2080] in and out."""
+    """Residual block of the 8x8 grid (Figure 19): float [batch, h, w, 2080] in and out."""
     with tf.variable_scope(scope, "Block8", [net]):
         branches = [
             branch(net, 0, ("Conv2d_1x1", 192, 1)),
@@ -84,7 +84,7 @@ def block8(net, scale=0.2, activation_fn=tf.nn.relu, scope=None):
 
 
 def mixed_5b(net, scope="Mixed_5b"):
-    """The Inception block behind the stem: float [batch, h, w, 192] to [batch, h, w, 320]."""
+    """Inception block after the stem: float [batch, h, w, 192] to [batch, h, w, 320]."""
     with tf.variable_scope(scope):
         branches = [
             branch(net, 0, ("Conv2d_1x1", 96, 1)),
@@ -102,16 +102,16 @@ def mixed_5b(net, scope="Mixed_5b"):
 
 
 def mixed_6a(net, scope="Mixed_6a"):
-    """Halves the grid (Figure 7): float [batch, h, w, 320] to [batch, h/2, w/2, 1088]."""
+    """Downsamples the grid (Figure 7): float [batch, h, w, 320] to [batch, h/2, w/2, 1088]."""
     with tf.variable_scope(scope):
         branches = [
-            branch(net, 0, ("Conv2d_1a_3x3", 384, 3, HALVE)),
+            branch(net, 0, ("Conv2d_1a_3x3", 384, 3, DOWNSAMPLE)),
             branch(
                 net,
                 1,
                 ("Conv2d_0a_1x1", 256, 1),
                 ("Conv2d_0b_3x3", 256, 3),
-                ("Conv2d_1a_3x3", 384, 3, HALVE),
+                ("Conv2d_1a_3x3", 384, 3, DOWNSAMPLE),
             ),
             max_pool_branch(net, 2),
         ]
@@ -119,35 +119,32 @@ def mixed_6a(net, scope="Mixed_6a"):
 
 
 def mixed_7a(net, scope="Mixed_7a"):
-    """Halves the grid (Figure 18): float [batch, h, w, 1088] to [batch, h/2, w/2, 2080]."""
+    """Downsamples the grid (Figure 18): float [batch, h, w, 1088] to [batch, h/2, w/2, 2080]."""
     with tf.variable_scope(scope):
         branches = [
-            branch(net, 0, ("Conv2d_0a_1x1", 256, 1), ("Conv2d_1a_3x3", 384, 3, HALVE)),
-            branch(net, 1, ("Conv2d_0a_1x1", 256, 1), ("Conv2d_1a_3x3", 288, 3, HALVE)),
+            branch(net, 0, ("Conv2d_0a_1x1", 256, 1), ("Conv2d_1a_3x3", 384, 3, DOWNSAMPLE)),
+            branch(net, 1, ("Conv2d_0a_1x1", 256, 1), ("Conv2d_1a_3x3", 288, 3, DOWNSAMPLE)),
             branch(
                 net,
                 2,
                 ("Conv2d_0a_1x1", 256, 1),
                 ("Conv2d_0b_3x3", 288, 3),
-                ("Conv2d_1a_3x3", 320, 3, HALVE),
+                ("Conv2d_1a_3x3", 320, 3, DOWNSAMPLE),
             ),
             max_pool_branch(net, 3),
         ]
         return tf.concat(branches, 3)
 
 
-def _stages(activation_fn):
-    """End point -> function of (net, scope) that makes it from the one before (Figure 15)."""
-    conv, max_pool = slim.conv2d, partial(slim.max_pool2d, kernel_size=3, **HALVE)
-
-    def repeat(net, times, block):
-        return slim.repeat(net, times, block, activation_fn=activation_fn)
+def _stages():
+    """Ordered dict from end point name to a function of (net, scope) (Figure 15)."""
+    conv, max_pool = slim.conv2d, partial(slim.max_pool2d, kernel_size=3, **DOWNSAMPLE)
 
     def last_blocks(net):
-        return block8(repeat(net, 9, block8), scale=1.0, activation_fn=None)
+        return block8(slim.repeat(net, 9, block8), scale=1.0, activation_fn=None)
 
     return {
-        "Conv2d_1a_3x3": partial(conv, num_outputs=32, kernel_size=3, **HALVE),
+        "Conv2d_1a_3x3": partial(conv, num_outputs=32, kernel_size=3, **DOWNSAMPLE),
         "Conv2d_2a_3x3": partial(conv, num_outputs=32, kernel_size=3, padding="VALID"),
         "Conv2d_2b_3x3": partial(conv, num_outputs=64, kernel_size=3),
         "MaxPool_3a_3x3": max_pool,
@@ -155,36 +152,31 @@ def _stages(activation_fn):
         "Conv2d_4a_3x3": partial(conv, num_outputs=192, kernel_size=3, padding="VALID"),
         "MaxPool_5a_3x3": max_pool,
         "Mixed_5b": mixed_5b,
-        "Mixed_6a": lambda net, scope: mixed_6a(repeat(net, 10, block35), scope),
-        "PreAuxLogits": lambda net, scope: repeat(net, 20, block17),
+        "Mixed_6a": lambda net, scope: mixed_6a(slim.repeat(net, 10, block35), scope),
+        "PreAuxLogits": lambda net, scope: slim.repeat(net, 20, block17),
         "Mixed_7a": mixed_7a,
         "Conv2d_7b_1x1": lambda net, scope: conv(last_blocks(net), 1536, 1, scope=scope),
     }
 
 
-def inception_resnet_v2_base(
-    inputs, final_endpoint="Conv2d_7b_1x1", activation_fn=tf.nn.relu, scope=None
-):
-    """The network up to `final_endpoint`, without its heads.
+def inception_resnet_v2_base(inputs, final_endpoint="Conv2d_7b_1x1", scope=None):
+    """Inception-ResNet-V2 up to `final_endpoint`, without its heads.
 
     Args:
       inputs: float [batch, height, width, channels] in [-1, 1], at least 75x75 for the whole
-        network; the batch and the sides may be unknown.
-      final_endpoint: the last end point to build, a key of the second return value.
-      activation_fn: what follows each residual sum; the convolutions' own comes from the
-        arg_scope.
+        network; the batch size and image size may be unknown.
+      final_endpoint: name of the last end point to build.
       scope: the variable scope; by default `InceptionResnetV2`, made unique.
 
     Returns:
-      The float tensor [batch, h, w, depth] of `final_endpoint`, and a dict from the name of each
-      end point up to it to its tensor.
+      The float tensor [batch, h, w, depth] of `final_endpoint`, and a dict from the names of the
+      end points up to it to their tensors.
 
     Raises:
       ValueError: there is no such end point.
     """
-    stages = _stages(activation_fn)
     with tf.variable_scope(scope, "InceptionResnetV2", [inputs]):
-        return build_stages(inputs, stages, final_endpoint)
+        return build_stages(inputs, _stages(), final_endpoint)
 
 
 def inception_resnet_v2(
@@ -195,61 +187,49 @@ def inception_resnet_v2(
     reuse=None,
     scope="InceptionResnetV2",
     create_aux_logits=True,
-    activation_fn=tf.nn.relu,
 ):
     """Inception-ResNet-V2 as published; call it in `inception_resnet_v2_arg_scope()`.
 
     Args:
-      inputs: float [batch, height, width, channels] in [-1, 1], at least 75x75; the batch and
-        the sides may be unknown. With unknown sides there is no auxiliary head, because the
-        shape of its weights follows from them (see `inception_blocks.auxiliary_logits`).
-      num_classes: how many logits.
-      is_training: a Python bool; steers dropout and batch norm.
-      dropout_keep_prob: the share of features that dropout keeps.
-      reuse: True takes the variables that an earlier call made.
+      inputs: float [batch, height, width, channels] in [-1, 1], at least 75x75; the batch size
+        and the image size may be unknown. With an unknown image size there is no auxiliary head,
+        because the shape of its weights depends on it (see `inception_blocks.auxiliary_logits`).
+      num_classes: number of logits.
+      is_training: a Python bool, the mode of dropout and batch norm.
+      dropout_keep_prob: fraction of features that dropout keeps.
+      reuse: True reuses the variables of an earlier call.
       scope: the variable scope.
-      create_aux_logits: whether the auxiliary head is built.
-      activation_fn: see `inception_resnet_v2_base`.
+      create_aux_logits: whether to build the auxiliary head.
 
     Returns:
-      Logits, float [batch, num_classes], and a dict from the name of each end point to its
-      tensor: those of `inception_resnet_v2_base`, `AuxLogits` (float [batch, num_classes],
-      where the head is built), `global_pool`, `PreLogitsFlatten`, `Logits` and `Predictions`
-      (probabilities).
+      Logits, float [batch, num_classes], and a dict from end point names to tensors: those of
+      `inception_resnet_v2_base`, `AuxLogits` (float [batch, num_classes], if the head is built),
+      `global_pool`, `PreLogitsFlatten`, `Logits` and `Predictions` (probabilities).
     """
-    sides_are_known = inputs.shape[1:3].is_fully_defined()
+    image_size_is_known = inputs.shape[1:3].is_fully_defined()
     with (
         tf.variable_scope(scope, "InceptionResnetV2", [inputs], reuse=reuse) as network,
         slim.arg_scope([slim.batch_norm, dropout], is_training=is_training),
     ):
-        net, end_points = inception_resnet_v2_base(
-            inputs, activation_fn=activation_fn, scope=network
-        )
-        if create_aux_logits and sides_are_known:
+        net, end_points = inception_resnet_v2_base(inputs, scope=network)
+        if create_aux_logits and image_size_is_known:
             end_points["AuxLogits"] = auxiliary_logits(end_points["PreAuxLogits"], num_classes)
         add_logits(net, end_points, num_classes, dropout_keep_prob)
     return end_points["Logits"], end_points
 
 
-inception_resnet_v2.default_image_size = 299
-
-
 def inception_resnet_v2_arg_scope(
-    weight_decay=0.00004,
-    batch_norm_decay=0.9997,
-    batch_norm_epsilon=0.001,
-    activation_fn=tf.nn.relu,
+    weight_decay=0.00004, batch_norm_decay=0.9997, batch_norm_epsilon=0.001
 ):
-    """The arg_scope that the checkpoint was trained in: no gamma, L2 on weights and biases.
+    """Returns the published arg_scope: batch norm without gamma, L2 on weights and biases.
 
     Args:
-      weight_decay: the factor of the L2 loss.
-      batch_norm_decay: the decay of the moving averages, a step.
-      batch_norm_epsilon: what batch norm adds to the variance.
-      activation_fn: what follows each convolution that is not projected linearly.
+      weight_decay: factor of the L2 regularization loss.
+      batch_norm_decay: decay of the moving averages per step.
+      batch_norm_epsilon: added to the variance in batch norm.
 
     Returns:
-      A dict to enter with `slim.arg_scope`.
+      A dict, the arg_scope to enter with `slim.arg_scope`.
     """
     l2 = slim.l2_regularizer(weight_decay)
     with (
@@ -258,7 +238,7 @@ def inception_resnet_v2_arg_scope(
         ),
         slim.arg_scope(
             [slim.conv2d],
-            activation_fn=activation_fn,
+            activation_fn=tf.nn.relu,
             normalizer_fn=slim.batch_norm,
             normalizer_params={"decay": batch_norm_decay, "epsilon": batch_norm_epsilon},
         ) as arg_scope,

@@ -4,9 +4,11 @@ Szegedy, Ioffe, Vanhoucke, Alemi, "Inception-v4, Inception-ResNet and the Impact
 Connections on Learning", 2016, https://arxiv.org/abs/1602.07261.
 """
 
+from functools import partial
+
 from nets.dropout import dropout
 from nets.inception_blocks import (
-    HALVE,
+    DOWNSAMPLE,
     add_logits,
     auxiliary_logits,
     avg_pool_branch,
@@ -20,14 +22,14 @@ _UNPADDED = {"padding": "VALID"}
 
 
 def mixed_3a(net, scope="Mixed_3a"):
-    """Halves the grid in the stem (Figure 3): float [batch, h, w, 64] to [batch, h/2, w/2, 160]."""
+    """Start of the stem (Figure 3): float [batch, h, w, 64] to [batch, h/2, w/2, 160]."""
     with tf.variable_scope(scope):
-        branches = [max_pool_branch(net, 0), branch(net, 1, ("Conv2d_0a_3x3", 96, 3, HALVE))]
+        branches = [max_pool_branch(net, 0), branch(net, 1, ("Conv2d_0a_3x3", 96, 3, DOWNSAMPLE))]
         return tf.concat(branches, 3)
 
 
 def mixed_4a(net, scope="Mixed_4a"):
-    """The middle of the stem (Figure 3): float [batch, h, w, 160] to [batch, h-2, w-2, 192]."""
+    """Middle of the stem (Figure 3): float [batch, h, w, 160] to [batch, h-2, w-2, 192]."""
     with tf.variable_scope(scope):
         branches = [
             branch(net, 0, ("Conv2d_0a_1x1", 64, 1), ("Conv2d_1a_3x3", 96, 3, _UNPADDED)),
@@ -44,14 +46,14 @@ def mixed_4a(net, scope="Mixed_4a"):
 
 
 def mixed_5a(net, scope="Mixed_5a"):
-    """Ends the stem (Figure 3): float [batch, h, w, 192] to [batch, h/2, w/2, 384]."""
+    """End of the stem (Figure 3): float [batch, h, w, 192] to [batch, h/2, w/2, 384]."""
     with tf.variable_scope(scope):
-        branches = [branch(net, 0, ("Conv2d_1a_3x3", 192, 3, HALVE)), max_pool_branch(net, 1)]
+        branches = [branch(net, 0, ("Conv2d_1a_3x3", 192, 3, DOWNSAMPLE)), max_pool_branch(net, 1)]
         return tf.concat(branches, 3)
 
 
 def inception_a(net, scope="InceptionA"):
-    """The block of the 35x35 grid (Figure 4): float [batch, h, w, 384] in and out."""
+    """Block of the 35x35 grid (Figure 4): float [batch, h, w, 384] in and out."""
     with tf.variable_scope(scope):
         branches = [
             branch(net, 0, ("Conv2d_0a_1x1", 96, 1)),
@@ -69,16 +71,16 @@ def inception_a(net, scope="InceptionA"):
 
 
 def reduction_a(net, scope="ReductionA"):
-    """Halves the grid (Figure 7): float [batch, h, w, 384] to [batch, h/2, w/2, 1024]."""
+    """Downsamples the grid (Figure 7): float [batch, h, w, 384] to [batch, h/2, w/2, 1024]."""
     with tf.variable_scope(scope):
         branches = [
-            branch(net, 0, ("Conv2d_1a_3x3", 384, 3, HALVE)),
+            branch(net, 0, ("Conv2d_1a_3x3", 384, 3, DOWNSAMPLE)),
             branch(
                 net,
                 1,
                 ("Conv2d_0a_1x1", 192, 1),
                 ("Conv2d_0b_3x3", 224, 3),
-                ("Conv2d_1a_3x3", 256, 3, HALVE),
+                ("Conv2d_1a_3x3", 256, 3, DOWNSAMPLE),
             ),
             max_pool_branch(net, 2),
         ]
@@ -86,7 +88,7 @@ def reduction_a(net, scope="ReductionA"):
 
 
 def inception_b(net, scope="InceptionB"):
-    """The block of the 17x17 grid (Figure 5): float [batch, h, w, 1024] in and out."""
+    """Block of the 17x17 grid (Figure 5): float [batch, h, w, 1024] in and out."""
     with tf.variable_scope(scope):
         branches = [
             branch(net, 0, ("Conv2d_0a_1x1", 384, 1)),
@@ -112,17 +114,17 @@ def inception_b(net, scope="InceptionB"):
 
 
 def reduction_b(net, scope="ReductionB"):
-    """Halves the grid (Figure 8): float [batch, h, w, 1024] to [batch, h/2, w/2, 1536]."""
+    """Downsamples the grid (Figure 8): float [batch, h, w, 1024] to [batch, h/2, w/2, 1536]."""
     with tf.variable_scope(scope):
         branches = [
-            branch(net, 0, ("Conv2d_0a_1x1", 192, 1), ("Conv2d_1a_3x3", 192, 3, HALVE)),
+            branch(net, 0, ("Conv2d_0a_1x1", 192, 1), ("Conv2d_1a_3x3", 192, 3, DOWNSAMPLE)),
             branch(
                 net,
                 1,
                 ("Conv2d_0a_1x1", 256, 1),
                 ("Conv2d_0b_1x7", 256, [1, 7]),
                 ("Conv2d_0c_7x1", 320, [7, 1]),
-                ("Conv2d_1a_3x3", 320, 3, HALVE),
+                ("Conv2d_1a_3x3", 320, 3, DOWNSAMPLE),
             ),
             max_pool_branch(net, 2),
         ]
@@ -130,13 +132,13 @@ def reduction_b(net, scope="ReductionB"):
 
 
 def _forked_branch(net, number, trunk, fork):
-    """The convolutions of `trunk` one after the other, and behind them those of `fork` abreast."""
+    """The convolutions of `trunk` in sequence, then those of `fork` in parallel."""
     net = branch(net, number, *trunk)
     return tf.concat([branch(net, number, convolution) for convolution in fork], 3)
 
 
 def inception_c(net, scope="InceptionC"):
-    """The block of the 8x8 grid (Figure 6): float [batch, h, w, 1536] in and out."""
+    """Block of the 8x8 grid (Figure 6): float [batch, h, w, 1536] in and out."""
     with tf.variable_scope(scope):
         branches = [
             branch(net, 0, ("Conv2d_0a_1x1", 256, 1)),
@@ -161,17 +163,13 @@ def inception_c(net, scope="InceptionC"):
         return tf.concat(branches, 3)
 
 
-def _stem_convolution(depth, **options):
-    """A 3x3 convolution as a stage."""
-    return lambda net, scope: slim.conv2d(net, depth, 3, scope=scope, **options)
-
-
 def _stages():
-    """End point -> function of (net, scope) that makes it from the one before (Figure 9)."""
+    """Ordered dict from end point name to a function of (net, scope) (Figure 9)."""
+    conv = partial(slim.conv2d, kernel_size=3)
     return {
-        "Conv2d_1a_3x3": _stem_convolution(32, **HALVE),
-        "Conv2d_2a_3x3": _stem_convolution(32, **_UNPADDED),
-        "Conv2d_2b_3x3": _stem_convolution(64),
+        "Conv2d_1a_3x3": partial(conv, num_outputs=32, **DOWNSAMPLE),
+        "Conv2d_2a_3x3": partial(conv, num_outputs=32, **_UNPADDED),
+        "Conv2d_2b_3x3": partial(conv, num_outputs=64),
         "Mixed_3a": mixed_3a,
         "Mixed_4a": mixed_4a,
         "Mixed_5a": mixed_5a,
@@ -184,17 +182,17 @@ def _stages():
 
 
 def inception_v4_base(inputs, final_endpoint="Mixed_7d", scope=None):
-    """The network up to `final_endpoint`, without its heads.
+    """Inception-v4 up to `final_endpoint`, without its heads.
 
     Args:
       inputs: float [batch, height, width, channels] in [-1, 1], at least 75x75 for the whole
-        network; the batch and the sides may be unknown.
-      final_endpoint: the last end point to build, a key of the second return value.
+        network; the batch size and image size may be unknown.
+      final_endpoint: name of the last end point to build.
       scope: the variable scope; by default `InceptionV4`, made unique.
 
     Returns:
-      The float tensor [batch, h, w, depth] of `final_endpoint`, and a dict from the name of each
-      end point up to it to its tensor.
+      The float tensor [batch, h, w, depth] of `final_endpoint`, and a dict from the names of the
+      end points up to it to their tensors.
 
     Raises:
       ValueError: there is no such end point.
@@ -215,29 +213,28 @@ def inception_v4(
     """Inception-v4 as published; call it in `inception_v4_arg_scope()`.
 
     Args:
-      inputs: float [batch, height, width, channels] in [-1, 1], at least 75x75; the batch and
-        the sides may be unknown. With unknown sides there is no auxiliary head, because the
-        shape of its weights follows from them (see `inception_blocks.auxiliary_logits`).
-      num_classes: how many logits.
-      is_training: a Python bool; steers dropout and batch norm.
-      dropout_keep_prob: the share of features that dropout keeps.
-      reuse: True takes the variables that an earlier call made.
+      inputs: float [batch, height, width, channels] in [-1, 1], at least 75x75; the batch size
+        and the image size may be unknown. With an unknown image size there is no auxiliary head,
+        because the shape of its weights depends on it (see `inception_blocks.auxiliary_logits`).
+      num_classes: number of logits.
+      is_training: a Python bool, the mode of dropout and batch norm.
+      dropout_keep_prob: fraction of features that dropout keeps.
+      reuse: True reuses the variables of an earlier call.
       scope: the variable scope.
-      create_aux_logits: whether the auxiliary head is built.
+      create_aux_logits: whether to build the auxiliary head.
 
     Returns:
-      Logits, float [batch, num_classes], and a dict from the name of each end point to its
-      tensor: those of `inception_v4_base`, `AuxLogits` (float [batch, num_classes], where the
-      head is built), `global_pool`, `PreLogitsFlatten`, `Logits` and `Predictions`
-      (probabilities).
+      Logits, float [batch, num_classes], and a dict from end point names to tensors: those of
+      `inception_v4_base`, `AuxLogits` (float [batch, num_classes], if the head is built),
+      `global_pool`, `PreLogitsFlatten`, `Logits` and `Predictions` (probabilities).
     """
-    sides_are_known = inputs.shape[1:3].is_fully_defined()
+    image_size_is_known = inputs.shape[1:3].is_fully_defined()
     with (
         tf.variable_scope(scope, "InceptionV4", [inputs], reuse=reuse) as network,
         slim.arg_scope([slim.batch_norm, dropout], is_training=is_training),
     ):
         net, end_points = inception_v4_base(inputs, scope=network)
-        if create_aux_logits and sides_are_known:
+        if create_aux_logits and image_size_is_known:
             end_points["AuxLogits"] = auxiliary_logits(
                 end_points["Mixed_6h"], num_classes, "Conv2d_2a", "Aux_logits"
             )
@@ -245,19 +242,16 @@ def inception_v4(
     return end_points["Logits"], end_points
 
 
-inception_v4.default_image_size = 299
-
-
 def inception_v4_arg_scope(weight_decay=0.00004, batch_norm_decay=0.9997, batch_norm_epsilon=0.001):
-    """The arg_scope that the checkpoint was trained in: no gamma, L2 on weights.
+    """Returns the published arg_scope: batch norm without gamma, L2 on weights.
 
     Args:
-      weight_decay: the factor of the L2 loss.
-      batch_norm_decay: the decay of the moving averages, a step.
-      batch_norm_epsilon: what batch norm adds to the variance.
+      weight_decay: factor of the L2 regularization loss.
+      batch_norm_decay: decay of the moving averages per step.
+      batch_norm_epsilon: added to the variance in batch norm.
 
     Returns:
-      A dict to enter with `slim.arg_scope`.
+      A dict, the arg_scope to enter with `slim.arg_scope`.
     """
     with (
         slim.arg_scope(

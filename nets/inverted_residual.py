@@ -1,8 +1,10 @@
-"""The inverted residual block, and what else MobileNet V2 and V3 have in common.
+"""The inverted residual block and other parts that MobileNet V2 and V3 share.
 
 Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", 2018,
 https://arxiv.org/abs/1801.04381.
 """
+
+from functools import partial
 
 from nets.dropout import dropout
 from nets.stages import build_stages
@@ -10,11 +12,9 @@ from slim_on_tf2 import slim, tf
 
 
 def scaled_depth(depth, depth_multiplier):
-    """`depth` times `depth_multiplier`, as a depth that hardware likes.
+    """Returns `depth` times `depth_multiplier`, rounded to a multiple of 8.
 
-    Returns:
-      The nearest multiple of 8, or the one above where the nearest is 0 or would cut more than a
-      tenth off.
+    It rounds to nearest, but up if the nearest multiple is 0 or more than 10 % too small.
 
     Raises:
       ValueError: `depth_multiplier` is not positive.
@@ -27,25 +27,23 @@ def scaled_depth(depth, depth_multiplier):
 
 
 def inverted_residual(net, depth, expanded_depth, kernel_size=3, stride=1, excite=None, scope=None):
-    """Expands `net`, convolves each channel by itself and projects to few channels again.
+    """Expansion, depthwise convolution, linear projection and, if shapes match, residual addition.
 
-    Section 3.3 of the paper. What follows the first two convolutions comes from the arg_scope; the
-    projection is linear. Where shapes allow it, `net` is added to the result.
+    Section 3.3 of the paper. The arg_scope sets the activation of the first two convolutions.
 
     Args:
       net: float [batch, h, w, channels].
-      depth: how many channels to give.
-      expanded_depth: how many channels to convolve; the expansion is left out where `net` has as
-        many.
-      kernel_size: the side of the depthwise kernel.
-      stride: the stride of the depthwise convolution.
-      excite: a function of float [batch, h, w, expanded_depth] that gives the like, applied ahead
-        of the projection; None leaves it out.
+      depth: channels of the output.
+      expanded_depth: channels of the expansion, which is skipped if `net` has as many.
+      kernel_size: kernel size of the depthwise convolution.
+      stride: stride of the depthwise convolution.
+      excite: a function of float [batch, h, w, expanded_depth] that returns a tensor of the same
+        shape, applied before the projection; or None.
       scope: the variable scope; by default `expanded_conv`, made unique.
 
     Returns:
       Float [batch, ceil(h / stride), ceil(w / stride), depth], and a dict of the outputs within
-      the block: `expansion_output` (where there is an expansion), `depthwise_output` and `output`.
+      the block: `expansion_output` (unless skipped), `depthwise_output` and `output`.
     """
     outputs = {}
     with tf.variable_scope(scope, "expanded_conv", [net]):
@@ -65,45 +63,45 @@ def inverted_residual(net, depth, expanded_depth, kernel_size=3, stride=1, excit
 
 
 def build_layers(net, layers, final_endpoint=None):
-    """Builds `layers` one after the other, as the end points `layer_1`, `layer_2`, ...
+    """Applies `layers` one after another, with the end points `layer_1`, `layer_2`, ...
 
     Args:
-      net: the tensor that the first layer takes.
-      layers: functions of a tensor. Each gives the next, or the next and a dict of the outputs
+      net: input tensor of the first layer.
+      layers: functions of a tensor. Each returns the next tensor, optionally with a dict of outputs
         within the layer, which become the end points `layer_<number>/<name>`.
-      final_endpoint: the last layer to build; by default all are built.
+      final_endpoint: name of the last layer to build; by default all are built.
 
     Returns:
-      The tensor of the last layer, and a dict from the name of each end point to its tensor.
+      The tensor of the last layer, and a dict from end point names to tensors.
 
     Raises:
       ValueError: there is no such layer.
     """
-    within = {}
+    inner_end_points = {}
 
-    def stage(layer):
-        def build(net, scope):
-            result = layer(net)
-            net, outputs = result if isinstance(result, tuple) else (result, {})
-            within.update({f"{scope}/{name}": output for name, output in outputs.items()})
-            return net
+    def build(net, scope, layer):
+        result = layer(net)
+        net, outputs = result if isinstance(result, tuple) else (result, {})
+        inner_end_points.update({f"{scope}/{name}": output for name, output in outputs.items()})
+        return net
 
-        return build
-
-    stages = {f"layer_{number}": stage(layer) for number, layer in enumerate(layers, start=1)}
+    stages = {
+        f"layer_{number}": partial(build, layer=layer)
+        for number, layer in enumerate(layers, start=1)
+    }
     net, end_points = build_stages(net, stages, final_endpoint or f"layer_{len(layers)}")
-    return net, end_points | within
+    return net, end_points | inner_end_points
 
 
 def add_logits(net, end_points, num_classes, dropout_keep_prob):
-    """Averages `net` over space and classifies it, in the scope `Logits`.
+    """Global average pooling, dropout and the classifier, in the scope `Logits`.
 
     Args:
       net: float [batch, h, w, depth].
-      end_points: a dict that gets `global_pool` (float [batch, 1, 1, depth]), `Logits` and
+      end_points: a dict to which this adds `global_pool` (float [batch, 1, 1, depth]), `Logits` and
         `Predictions` (float [batch, num_classes], probabilities).
-      num_classes: how many logits.
-      dropout_keep_prob: the share of features that dropout keeps.
+      num_classes: number of logits.
+      dropout_keep_prob: fraction of features that dropout keeps.
     """
     with tf.variable_scope("Logits"):
         net = end_points["global_pool"] = tf.reduce_mean(net, [1, 2], keepdims=True)

@@ -1,46 +1,12 @@
 """LeNet, a network for handwritten digits.
 
 LeCun, Bottou, Bengio, Haffner, "Gradient-Based Learning Applied to Document Recognition", 1998,
-Section II: convolutions and pooling in turn, and fully connected layers behind them. The layers
-are wider than the paper's, with ReLU, max pooling and dropout.
+Section II: alternating convolutions and pooling, then fully connected layers. The layers are wider
+than the paper's and use ReLU, max pooling and dropout.
 """
 
-from functools import partial
-
 from nets.dropout import dropout
-from nets.stages import build_stages
 from slim_on_tf2 import slim, tf
-
-
-def _stages():
-    """End point -> function of (net, scope) that makes it from the one before."""
-    max_pool = partial(slim.max_pool2d, kernel_size=2, stride=2)
-    return {
-        "conv1": partial(slim.conv2d, num_outputs=32, kernel_size=5),
-        "pool1": max_pool,
-        "conv2": partial(slim.conv2d, num_outputs=64, kernel_size=5),
-        "pool2": max_pool,
-    }
-
-
-def lenet_base(inputs, final_endpoint="pool2", scope=None):
-    """The network up to `final_endpoint`, without its fully connected layers.
-
-    Args:
-      inputs: float [batch, height, width, channels] in [-1, 1), at least 4x4 for both poolings;
-        all but the channels may be unknown.
-      final_endpoint: the last end point to build, a key of the second return value.
-      scope: the variable scope; by default `LeNet`, made unique.
-
-    Returns:
-      The float tensor [batch, h, w, depth] of `final_endpoint`, and a dict from the name of each
-      end point up to it to its tensor.
-
-    Raises:
-      ValueError: there is no such end point.
-    """
-    with tf.variable_scope(scope, "LeNet", [inputs]):
-        return build_stages(inputs, _stages(), final_endpoint)
 
 
 def lenet(
@@ -51,34 +17,37 @@ def lenet(
     reuse=None,
     scope="LeNet",
 ):
-    """LeNet as slim has it; call it in `lenet_arg_scope()`.
+    """LeNet as defined in slim; call it in `lenet_arg_scope()`.
 
-    Any size of at least 4x4 builds, but a network is built for one: the first fully connected
-    layer has a weight for each place of the last grid, so its variables fit images of that size
-    alone, and neither a checkpoint nor `reuse` takes them to another.
+    The shape of the first fully connected layer follows from the image size, so the variables fit
+    images of that size only.
 
     Args:
-      inputs: float [batch, height, width, channels] in [-1, 1), one channel for the digits of
-        MNIST; the batch may be unknown.
-      num_classes: how many logits.
-      is_training: a Python bool; steers dropout.
-      dropout_keep_prob: the share of features that dropout keeps.
-      reuse: True takes the variables that an earlier call made.
+      inputs: float [batch, height, width, channels] in [-1, 1), at least 4x4, with one channel for
+        the digits of MNIST; the batch size may be unknown.
+      num_classes: number of logits.
+      is_training: a Python bool, the mode of dropout.
+      dropout_keep_prob: fraction of features that dropout keeps.
+      reuse: True reuses the variables of an earlier call.
       scope: the variable scope.
 
     Returns:
-      Logits, float [batch, num_classes], and a dict from the name of each end point to its
-      tensor: those of `lenet_base`, `Flatten`, `fc3`, `dropout3`, `Logits` and `Predictions`
-      (probabilities).
+      Logits, float [batch, num_classes], and a dict of end points: `conv1`, `pool1`, `conv2`,
+      `pool2` (float [batch, h, w, depth]), `Flatten`, `fc3`, `dropout3` (float [batch, depth]),
+      `Logits` and `Predictions` (float [batch, num_classes], probabilities).
 
     Raises:
-      ValueError: the height or the width is unknown.
+      ValueError: the image size is unknown.
     """
+    end_points = {}
     with (
-        tf.variable_scope(scope, "LeNet", [inputs], reuse=reuse) as network,
+        tf.variable_scope(scope, "LeNet", [inputs], reuse=reuse),
         slim.arg_scope([dropout], is_training=is_training),
     ):
-        net, end_points = lenet_base(inputs, scope=network)
+        net = end_points["conv1"] = slim.conv2d(inputs, 32, 5, scope="conv1")
+        net = end_points["pool1"] = slim.max_pool2d(net, 2, 2, scope="pool1")
+        net = end_points["conv2"] = slim.conv2d(net, 64, 5, scope="conv2")
+        net = end_points["pool2"] = slim.max_pool2d(net, 2, 2, scope="pool2")
         net = end_points["Flatten"] = slim.flatten(net)
         net = end_points["fc3"] = slim.fully_connected(net, 1024, scope="fc3")
         net = end_points["dropout3"] = dropout(net, dropout_keep_prob, scope="dropout3")
@@ -88,17 +57,14 @@ def lenet(
     return logits, end_points
 
 
-lenet.default_image_size = 28
-
-
 def lenet_arg_scope(weight_decay=0.0):
-    """The arg_scope that slim trains it in.
+    """Returns slim's arg_scope for LeNet.
 
     Args:
-      weight_decay: the factor of the L2 loss on weights.
+      weight_decay: factor of the L2 regularization loss on all weights.
 
     Returns:
-      A dict to enter with `slim.arg_scope`.
+      A dict, the arg_scope to enter with `slim.arg_scope`.
     """
     with slim.arg_scope(
         [slim.conv2d, slim.fully_connected],

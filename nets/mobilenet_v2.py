@@ -1,4 +1,4 @@
-"""MobileNet V2, at six widths.
+"""MobileNet V2 with six depth multipliers.
 
 Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", 2018,
 https://arxiv.org/abs/1801.04381.
@@ -11,7 +11,7 @@ from nets.inverted_residual import add_logits, build_layers, inverted_residual, 
 from nets.mobilenet_v1 import mobilenet_v1_arg_scope
 from slim_on_tf2 import slim, tf
 
-# Expansion, depth, number and first stride of the blocks that follow each other (Table 2).
+# (expansion, depth, number, first stride) of each sequence of blocks (Table 2).
 BLOCKS = (
     (1, 16, 1, 1),
     (6, 24, 2, 2),
@@ -28,9 +28,9 @@ def _block(net, expansion, depth, stride):
 
 
 def _layers(depth_multiplier):
-    """Functions that make each layer from the one before (Table 2)."""
+    """The layers in order, functions of a tensor (Table 2)."""
     first = scaled_depth(32, depth_multiplier)
-    # A narrow network classifies by as many features as one of full width (Section 4).
+    # Multipliers below 1 do not apply to the last layer (Section 4).
     last = scaled_depth(1280, max(depth_multiplier, 1))
     blocks = [
         partial(
@@ -50,26 +50,24 @@ def _layers(depth_multiplier):
 
 
 def mobilenet_v2_base(inputs, final_endpoint="layer_19", depth_multiplier=1.0, scope=None):
-    """The network up to `final_endpoint`, without its head.
+    """MobileNet V2 up to `final_endpoint`, without its head.
 
     Args:
-      inputs: float [batch, height, width, channels] in [-1, 1]; all but the channels may be
-        unknown.
-      final_endpoint: the last layer to build, `layer_1` to `layer_19`.
-      depth_multiplier: a positive number that scales the depth of each layer (Section 4).
+      inputs: float [batch, height, width, channels] in [-1, 1]; only the channels must be known.
+      final_endpoint: name of the last layer to build, `layer_1` to `layer_19`.
+      depth_multiplier: positive factor of the depth of each layer (Section 4).
       scope: the variable scope; by default `MobilenetV2`, made unique.
 
     Returns:
-      The float tensor [batch, h, w, depth] of `final_endpoint`, and a dict from the name of each
-      end point to its tensor: each layer up to it and, as `layer_2/depthwise_output` for one, the
-      outputs within the blocks (see `inverted_residual`).
+      The float tensor [batch, h, w, depth] of `final_endpoint`, and a dict from end point names to
+      tensors: the layers up to it, and the outputs within their blocks, such as
+      `layer_2/depthwise_output` (see `inverted_residual`).
 
     Raises:
       ValueError: there is no such layer, or `depth_multiplier` is not positive.
     """
-    layers = _layers(depth_multiplier)
     with tf.variable_scope(scope, "MobilenetV2", [inputs]):
-        return build_layers(inputs, layers, final_endpoint)
+        return build_layers(inputs, _layers(depth_multiplier), final_endpoint)
 
 
 def mobilenet_v2(
@@ -84,19 +82,17 @@ def mobilenet_v2(
     """MobileNet V2 as published; call it in `mobilenet_v2_arg_scope()`.
 
     Args:
-      inputs: float [batch, height, width, channels] in [-1, 1]; all but the channels may be
-        unknown.
-      num_classes: how many logits.
-      is_training: a Python bool; steers dropout and batch norm.
-      dropout_keep_prob: the share of features that dropout keeps.
+      inputs: float [batch, height, width, channels] in [-1, 1]; only the channels must be known.
+      num_classes: number of logits.
+      is_training: a Python bool, the mode of dropout and batch norm.
+      dropout_keep_prob: fraction of features that dropout keeps.
       depth_multiplier: see `mobilenet_v2_base`.
-      reuse: True takes the variables that an earlier call made.
+      reuse: True reuses the variables of an earlier call.
       scope: the variable scope.
 
     Returns:
-      Logits, float [batch, num_classes], and a dict from the name of each end point to its
-      tensor: those of `mobilenet_v2_base`, `global_pool`, `Logits` and `Predictions`
-      (probabilities).
+      Logits, float [batch, num_classes], and a dict from end point names to tensors: those of
+      `mobilenet_v2_base`, `global_pool`, `Logits` and `Predictions` (probabilities).
 
     Raises:
       ValueError: `depth_multiplier` is not positive.
@@ -112,42 +108,22 @@ def mobilenet_v2(
     return end_points["Logits"], end_points
 
 
-mobilenet_v2.default_image_size = 224
+mobilenet_v2_140 = partial(mobilenet_v2, depth_multiplier=1.40)
+mobilenet_v2_130 = partial(mobilenet_v2, depth_multiplier=1.30)
+mobilenet_v2_075 = partial(mobilenet_v2, depth_multiplier=0.75)
+mobilenet_v2_050 = partial(mobilenet_v2, depth_multiplier=0.50)
+mobilenet_v2_035 = partial(mobilenet_v2, depth_multiplier=0.35)
 
 
-def _scaled(depth_multiplier):
-    """`mobilenet_v2` of another width."""
-    network = partial(mobilenet_v2, depth_multiplier=depth_multiplier)
-    network.default_image_size = mobilenet_v2.default_image_size
-    return network
-
-
-mobilenet_v2_140 = _scaled(1.40)
-mobilenet_v2_130 = _scaled(1.30)
-mobilenet_v2_075 = _scaled(0.75)
-mobilenet_v2_050 = _scaled(0.50)
-mobilenet_v2_035 = _scaled(0.35)
-
-
-def mobilenet_v2_arg_scope(
-    weight_decay=0.00004,
-    stddev=0.09,
-    regularize_depthwise=False,
-    batch_norm_decay=0.997,
-    batch_norm_epsilon=0.001,
-):
-    """The arg_scope that the checkpoints were trained in: that of MobileNet V1, ReLU6 included.
+def mobilenet_v2_arg_scope(weight_decay=0.00004, batch_norm_decay=0.997, batch_norm_epsilon=0.001):
+    """Returns the published arg_scope: that of MobileNet V1 with another batch norm decay.
 
     Args:
-      weight_decay: the factor of the L2 loss (Section 6.1).
-      stddev: the standard deviation of the weights before training.
-      regularize_depthwise: whether the L2 loss holds for depthwise weights too.
-      batch_norm_decay: the decay of the moving averages, a step.
-      batch_norm_epsilon: what batch norm adds to the variance.
+      weight_decay: factor of the L2 regularization loss (Section 6.1).
+      batch_norm_decay: decay of the moving averages per step.
+      batch_norm_epsilon: added to the variance in batch norm.
 
     Returns:
-      A dict to enter with `slim.arg_scope`.
+      A dict, the arg_scope to enter with `slim.arg_scope`.
     """
-    return mobilenet_v1_arg_scope(
-        weight_decay, stddev, regularize_depthwise, batch_norm_decay, batch_norm_epsilon
-    )
+    return mobilenet_v1_arg_scope(weight_decay, batch_norm_decay, batch_norm_epsilon)

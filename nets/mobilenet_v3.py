@@ -1,8 +1,8 @@
-"""MobileNet V3, large and small, at two widths; each also minimalistic.
+"""MobileNet V3, large and small, each with two depth multipliers and in a minimalistic variant.
 
-Howard et al., "Searching for MobileNetV3", 2019, https://arxiv.org/abs/1905.02244. The
-minimalistic networks, for hardware that lacks the rest, were published with the checkpoints: no
-squeeze-and-excite, no hard swish, no 5x5 kernel.
+Howard et al., "Searching for MobileNetV3", 2019, https://arxiv.org/abs/1905.02244. The minimalistic
+variants were published with the checkpoints, for hardware that does not support squeeze-and-excite,
+hard swish or 5x5 kernels.
 """
 
 from collections.abc import Callable
@@ -16,31 +16,31 @@ from slim_on_tf2 import slim, tf
 
 
 def hard_swish(net):
-    """Swish with its sigmoid as a line from 0 at -3 to 1 at 3 (Section 5.2)."""
+    """Swish with a piecewise linear sigmoid, net * relu6(net + 3) / 6 (Section 5.2)."""
     return net * tf.nn.relu6(net + 3) / 6
 
 
-def _gate(net):
-    """The sigmoid of `hard_swish`, with a sixth rounded as the checkpoints were trained with it."""
+def _hard_sigmoid(net):
+    """relu6(net + 3) / 6, with 1 / 6 rounded as in the training of the checkpoints."""
     return tf.nn.relu6(net + 3) * 0.16667
 
 
 class Block(NamedTuple):
-    """A row of the paper's tables that stands for an inverted residual block.
+    """An inverted residual block, a row of the paper's tables.
 
     Attributes:
-      kernel_size: the side of the depthwise kernel.
-      expanded_depth: how many channels it convolves.
-      depth: how many channels it gives.
-      is_excited: whether it has squeeze-and-excite.
-      activation_fn: what follows its first two convolutions.
-      stride: the stride of its depthwise convolution.
+      kernel_size: kernel size of the depthwise convolution.
+      expanded_depth: channels of the expansion.
+      depth: channels of the output.
+      use_squeeze_excite: whether the block has squeeze-and-excite.
+      activation_fn: activation of the expansion and the depthwise convolution.
+      stride: stride of the depthwise convolution.
     """
 
     kernel_size: int
     expanded_depth: int
     depth: int
-    is_excited: bool
+    use_squeeze_excite: bool
     activation_fn: Callable
     stride: int
 
@@ -49,9 +49,9 @@ class Architecture(NamedTuple):
     """One of the paper's tables.
 
     Attributes:
-      activation_fn: what follows the convolutions outside the blocks.
+      activation_fn: activation of the convolutions outside the blocks.
       blocks: the blocks in order.
-      last_depth: how many features the last layer gives the classifier.
+      last_depth: channels of the last layer, the input of the classifier.
     """
 
     activation_fn: Callable
@@ -102,8 +102,8 @@ SMALL = Architecture(
 
 
 def _minimalistic(architecture):
-    """`architecture` of plain 3x3 convolutions and ReLU."""
-    plain = {"kernel_size": 3, "is_excited": False, "activation_fn": tf.nn.relu}
+    """`architecture` with 3x3 kernels and ReLU, and without squeeze-and-excite."""
+    plain = {"kernel_size": 3, "use_squeeze_excite": False, "activation_fn": tf.nn.relu}
     blocks = tuple(block._replace(**plain) for block in architecture.blocks)
     return architecture._replace(activation_fn=tf.nn.relu, blocks=blocks)
 
@@ -113,7 +113,7 @@ SMALL_MINIMALISTIC = _minimalistic(SMALL)
 
 
 def squeeze_excite(net, scope="squeeze_excite"):
-    """Scales each channel by a number in [0, 1] that follows from the means of all (Section 5.3).
+    """Scales each channel by a factor in [0, 1], computed from all channel means (Section 5.3).
 
     Args:
       net: float [batch, h, w, depth].
@@ -128,12 +128,12 @@ def squeeze_excite(net, scope="squeeze_excite"):
         gate = slim.conv2d(
             gate, scaled_depth(depth, 1 / 4), 1, activation_fn=tf.nn.relu, scope="Conv"
         )
-        gate = slim.conv2d(gate, depth, 1, activation_fn=_gate, scope="Conv_1")
+        gate = slim.conv2d(gate, depth, 1, activation_fn=_hard_sigmoid, scope="Conv_1")
     return net * gate
 
 
 def _block(net, block, depth_before, depth_multiplier):
-    """The inverted residual of `block`, a row behind one of `depth_before` channels."""
+    """Builds `block`; `depth_before` is the unscaled depth of the row before it."""
     expansion = block.expanded_depth / depth_before
     convolutions = [slim.conv2d, slim.separable_conv2d]
     with slim.arg_scope(convolutions, activation_fn=block.activation_fn):
@@ -143,18 +143,18 @@ def _block(net, block, depth_before, depth_multiplier):
             scaled_depth(net.shape[3], expansion),
             block.kernel_size,
             block.stride,
-            excite=squeeze_excite if block.is_excited else None,
+            excite=squeeze_excite if block.use_squeeze_excite else None,
         )
 
 
 def _layers(architecture, depth_multiplier):
-    """Functions that make each layer from the one before."""
+    """The layers in order, functions of a tensor."""
     activation_fn, blocks, last_depth = architecture
     conv = partial(slim.conv2d, activation_fn=activation_fn)
     depths = [16, *(block.depth for block in blocks)]
     first = scaled_depth(depths[0], depth_multiplier)
     expanded = scaled_depth(blocks[-1].expanded_depth, depth_multiplier)
-    # A narrow network classifies by as many features as one of full width, like MobileNet V2.
+    # As in MobileNet V2, multipliers below 1 do not apply to the last layer.
     last = scaled_depth(last_depth, max(depth_multiplier, 1))
     return [
         partial(conv, num_outputs=first, kernel_size=3, stride=2, scope="Conv"),
@@ -171,28 +171,26 @@ def _layers(architecture, depth_multiplier):
 def mobilenet_v3_base(
     inputs, architecture=LARGE, final_endpoint=None, depth_multiplier=1.0, scope=None
 ):
-    """The network up to `final_endpoint`, without its classifier.
+    """MobileNet V3 up to `final_endpoint`, without its classifier.
 
     Args:
-      inputs: float [batch, height, width, channels] in [-1, 1]; all but the channels may be
-        unknown.
+      inputs: float [batch, height, width, channels] in [-1, 1]; only the channels must be known.
       architecture: `LARGE`, `SMALL`, `LARGE_MINIMALISTIC` or `SMALL_MINIMALISTIC`.
-      final_endpoint: the last layer to build, `layer_1` to `layer_19` (large) or `layer_15`
-        (small), which is the default. The last but one averages over space.
-      depth_multiplier: a positive number that scales the depth of each layer.
+      final_endpoint: name of the last layer to build, `layer_1` to `layer_19` (large) or `layer_15`
+        (small); by default the last. The second last is global average pooling.
+      depth_multiplier: positive factor of the depth of each layer.
       scope: the variable scope; by default `MobilenetV3`, made unique.
 
     Returns:
-      The float tensor [batch, h, w, depth] of `final_endpoint`, and a dict from the name of each
-      end point to its tensor: each layer up to it and, as `layer_2/depthwise_output` for one, the
-      outputs within the blocks (see `inverted_residual`).
+      The float tensor [batch, h, w, depth] of `final_endpoint`, and a dict from end point names to
+      tensors: the layers up to it, and the outputs within their blocks, such as
+      `layer_2/depthwise_output` (see `inverted_residual`).
 
     Raises:
       ValueError: there is no such layer, or `depth_multiplier` is not positive.
     """
-    layers = _layers(architecture, depth_multiplier)
     with tf.variable_scope(scope, "MobilenetV3", [inputs]):
-        return build_layers(inputs, layers, final_endpoint)
+        return build_layers(inputs, _layers(architecture, depth_multiplier), final_endpoint)
 
 
 def mobilenet_v3(
@@ -208,20 +206,18 @@ def mobilenet_v3(
     """MobileNet V3 as published; call it in `mobilenet_v3_arg_scope()`.
 
     Args:
-      inputs: float [batch, height, width, channels] in [-1, 1]; all but the channels may be
-        unknown.
-      num_classes: how many logits.
-      is_training: a Python bool; steers dropout and batch norm.
-      dropout_keep_prob: the share of features that dropout keeps (Section 6.1.1).
+      inputs: float [batch, height, width, channels] in [-1, 1]; only the channels must be known.
+      num_classes: number of logits.
+      is_training: a Python bool, the mode of dropout and batch norm.
+      dropout_keep_prob: fraction of features that dropout keeps (Section 6.1.1).
       architecture: see `mobilenet_v3_base`.
       depth_multiplier: see `mobilenet_v3_base`.
-      reuse: True takes the variables that an earlier call made.
+      reuse: True reuses the variables of an earlier call.
       scope: the variable scope.
 
     Returns:
-      Logits, float [batch, num_classes], and a dict from the name of each end point to its
-      tensor: those of `mobilenet_v3_base`, `global_pool`, `Logits` and `Predictions`
-      (probabilities).
+      Logits, float [batch, num_classes], and a dict from end point names to tensors: those of
+      `mobilenet_v3_base`, `global_pool`, `Logits` and `Predictions` (probabilities).
 
     Raises:
       ValueError: `depth_multiplier` is not positive.
@@ -237,47 +233,31 @@ def mobilenet_v3(
     return end_points["Logits"], end_points
 
 
-mobilenet_v3.default_image_size = 224
+mobilenet_v3_large = partial(mobilenet_v3, architecture=LARGE)
+mobilenet_v3_large_075 = partial(mobilenet_v3_large, depth_multiplier=0.75)
+mobilenet_v3_small = partial(mobilenet_v3, architecture=SMALL)
+mobilenet_v3_small_075 = partial(mobilenet_v3_small, depth_multiplier=0.75)
+mobilenet_v3_large_minimalistic = partial(mobilenet_v3, architecture=LARGE_MINIMALISTIC)
+mobilenet_v3_large_minimalistic_075 = partial(
+    mobilenet_v3_large_minimalistic, depth_multiplier=0.75
+)
+mobilenet_v3_small_minimalistic = partial(mobilenet_v3, architecture=SMALL_MINIMALISTIC)
+mobilenet_v3_small_minimalistic_075 = partial(
+    mobilenet_v3_small_minimalistic, depth_multiplier=0.75
+)
 
 
-def _variant(architecture, depth_multiplier=1.0):
-    """`mobilenet_v3` of that architecture and width."""
-    network = partial(mobilenet_v3, architecture=architecture, depth_multiplier=depth_multiplier)
-    network.default_image_size = mobilenet_v3.default_image_size
-    return network
+def mobilenet_v3_arg_scope(weight_decay=0.00001, batch_norm_decay=0.99, batch_norm_epsilon=0.001):
+    """Returns the published arg_scope (Section 6.1.1).
 
-
-mobilenet_v3_large = _variant(LARGE)
-mobilenet_v3_large_075 = _variant(LARGE, 0.75)
-mobilenet_v3_small = _variant(SMALL)
-mobilenet_v3_small_075 = _variant(SMALL, 0.75)
-mobilenet_v3_large_minimalistic = _variant(LARGE_MINIMALISTIC)
-mobilenet_v3_large_minimalistic_075 = _variant(LARGE_MINIMALISTIC, 0.75)
-mobilenet_v3_small_minimalistic = _variant(SMALL_MINIMALISTIC)
-mobilenet_v3_small_minimalistic_075 = _variant(SMALL_MINIMALISTIC, 0.75)
-
-
-def mobilenet_v3_arg_scope(
-    weight_decay=0.00001,
-    stddev=0.09,
-    regularize_depthwise=False,
-    batch_norm_decay=0.99,
-    batch_norm_epsilon=0.001,
-):
-    """The arg_scope that the checkpoints were trained in (Section 6.1.1).
-
-    It is that of MobileNet V1; the network chooses what follows each convolution by itself.
+    It is that of MobileNet V1 with other values; the network sets its activations itself.
 
     Args:
-      weight_decay: the factor of the L2 loss.
-      stddev: the standard deviation of the weights before training.
-      regularize_depthwise: whether the L2 loss holds for depthwise weights too.
-      batch_norm_decay: the decay of the moving averages, a step.
-      batch_norm_epsilon: what batch norm adds to the variance.
+      weight_decay: factor of the L2 regularization loss.
+      batch_norm_decay: decay of the moving averages per step.
+      batch_norm_epsilon: added to the variance in batch norm.
 
     Returns:
-      A dict to enter with `slim.arg_scope`.
+      A dict, the arg_scope to enter with `slim.arg_scope`.
     """
-    return mobilenet_v1_arg_scope(
-        weight_decay, stddev, regularize_depthwise, batch_norm_decay, batch_norm_epsilon
-    )
+    return mobilenet_v1_arg_scope(weight_decay, batch_norm_decay, batch_norm_epsilon)

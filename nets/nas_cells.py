@@ -1,10 +1,10 @@
-"""Networks of cells that a search has found: what NASNet-A and PNASNet-5 share.
+"""Networks of searched cells: the parts that NASNet-A and PNASNet-5 share.
 
 Zoph et al., "Learning Transferable Architectures for Scalable Image Recognition", 2017,
-https://arxiv.org/abs/1707.07012. A network is a row of cells. Each takes the outputs of the cell
-before it and of one further back, computes a few blocks, and joins them. A block is the sum of two
-operations, each on an input of the cell or on an earlier block. Which operations on what is the
-cell's wiring, a table; here it is read.
+https://arxiv.org/abs/1707.07012. A network is a sequence of cells. The inputs of a cell are the
+outputs of the two cells before it. A cell computes a few blocks and concatenates them; a block is
+the sum of two operations, each applied to an input of the cell or to an earlier block. A `Wiring`
+lists the operations and their inputs.
 """
 
 from collections.abc import Callable
@@ -14,23 +14,23 @@ from functools import partial
 from nets.dropout import drop_path, dropout
 from slim_on_tf2 import slim, tf
 
-# The inputs of a cell: the output of the cell before it, and of one further back.
+# The inputs of a cell: the output of the cell before it, and of the one before that.
 CURRENT = "current"
 PREVIOUS = "previous"
 
 
 @dataclass(frozen=True)
 class Wiring:
-    """What a cell computes.
+    """The operations of a cell and their inputs.
 
     Attributes:
-      blocks: two (operation, source) for each block; an operation is a function of (tensor,
-        depth, stride), a source is `CURRENT`, `PREVIOUS` or the number of an earlier block.
-      joined: the sources whose channels the output consists of.
+      blocks: two pairs (operation, source) per block. An operation is a function of (tensor, depth,
+        stride); a source is `CURRENT`, `PREVIOUS` or the index of an earlier block.
+      outputs: the sources that are concatenated to the output of the cell.
     """
 
     blocks: tuple[tuple[tuple[Callable, str | int], tuple[Callable, str | int]], ...]
-    joined: tuple[str | int, ...]
+    outputs: tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class Cell:
 
     Attributes:
       scope: its variable scope.
-      wiring: what it computes.
-      depth: how many channels each of its blocks has.
-      stride: 2 where it halves the grid.
-      previous: how many cells back its `PREVIOUS` was made; its `CURRENT`, one.
-      end_point: the name of its output among the end points, None where it is none.
+      wiring: its operations.
+      depth: channels of each of its blocks.
+      stride: 2 if it downsamples the grid, else 1.
+      previous: its `PREVIOUS` is the output of the cell this many cells back.
+      end_point: name of the end point that its output is, or None.
     """
 
     scope: str
@@ -59,9 +59,9 @@ class Architecture:
     """A network of cells.
 
     Attributes:
-      stem_depth: how many channels the convolution before the cells has.
+      stem_depth: channels of the convolution before the cells.
       cells: all cells, in order.
-      auxiliary_cell: the number N of the end point `Cell_N` that the auxiliary head classifies.
+      auxiliary_cell: the N of the end point `Cell_N` that is the input of the auxiliary head.
     """
 
     stem_depth: int
@@ -71,16 +71,16 @@ class Architecture:
 
 @slim.add_arg_scope
 def normalize(net, normalizer_fn=None, normalizer_params=None, scope=None):
-    """Batch norm beside a convolution instead of inside it, steered by the same options.
+    """Batch norm in a scope of its own, set up by the same arg_scope options as in slim.conv2d.
 
-    The checkpoints have `conv0/weights` and `conv0_bn/gamma` side by side, so the convolutions
-    themselves go without `normalizer_fn`. An arg_scope says here what it would say there.
+    In the checkpoints, the scope of a batch norm is not inside that of its convolution, such as
+    `conv0_bn/gamma` and `conv0/weights`, so the convolutions have no `normalizer_fn`.
 
     Args:
       net: float [batch, h, w, depth].
       normalizer_fn: a function of (net, scope=..., **normalizer_params), such as
-        `slim.batch_norm`; None leaves `net` as it is.
-      normalizer_params: a dict of options for `normalizer_fn`, or None.
+        `slim.batch_norm`; None returns `net` unchanged.
+      normalizer_params: a dict of arguments for `normalizer_fn`, or None.
       scope: the variable scope.
 
     Returns:
@@ -98,13 +98,13 @@ def _project(net, depth, scope, norm_scope, stride=1):
 
 
 def factorized_reduction(net, depth):
-    """Halves the grid by two 1x1 convolutions of stride 2, which make half of the channels each.
+    """Downsamples the grid by two 1x1 convolutions of stride 2, each for half of the channels.
 
-    One sees the places of even row and column, the other those of odd ones.
+    One reads the even rows and columns, the other the odd ones.
 
     Args:
       net: float [batch, h, w, any depth].
-      depth: how many channels come out.
+      depth: channels of the output.
 
     Returns:
       float [batch, ceil(h / 2), ceil(w / 2), depth].
@@ -118,7 +118,7 @@ def factorized_reduction(net, depth):
 
 
 def _separable(net, depth, stride, kernel_size):
-    """Relu, separable convolution and batch norm, and all three once more."""
+    """ReLU, separable convolution and batch norm, twice."""
     size = f"{kernel_size}x{kernel_size}"
     for layer, layer_stride in ((1, stride), (2, 1)):
         net = slim.separable_conv2d(
@@ -139,7 +139,7 @@ def _pool(net, depth, stride, pool):
     return drop_path(net)
 
 
-# The operations of the tables: functions of (net, depth, stride).
+# The operations of a `Wiring`: functions of (net, depth, stride).
 separable_3x3 = partial(_separable, kernel_size=3)
 separable_5x5 = partial(_separable, kernel_size=5)
 separable_7x7 = partial(_separable, kernel_size=7)
@@ -148,14 +148,14 @@ avg_pool_3x3 = partial(_pool, pool=slim.avg_pool2d)
 
 
 def identity(net, depth, stride):
-    """`net` itself; where the grid is halved, a convolution of stride 2. No path is dropped."""
+    """`net`, or a 1x1 convolution of it if the cell downsamples; without drop_path."""
     if stride == 1:
         return net
     return _project(tf.nn.relu(net), depth, "1x1", "bn_1", stride)
 
 
 def _fit_previous(previous, net, depth, is_larger):
-    """A cell's `PREVIOUS` on the grid of `net`, `depth` deep; the first cell has `net` twice."""
+    """`previous` with the grid of `net` and `depth` channels; `net` for the first cell."""
     if previous is None:
         return net
     if is_larger:
@@ -172,11 +172,12 @@ def build_cell(cell, net, previous, previous_is_larger):
       cell: a `Cell`.
       net: float [batch, h, w, any depth].
       previous: float [batch, h, w, any depth], or None for the first cell.
-      previous_is_larger: whether the grid of `previous` is twice as fine: [batch, h', w', ...]
-        with h = ceil(h' / 2) and w = ceil(w' / 2). It is said, because the sides may be unknown.
+      previous_is_larger: whether the grid of `previous` is that of `net` before downsampling:
+        [batch, h', w', ...] with h = ceil(h' / 2) and w = ceil(w' / 2). An argument, because the
+        image size may be unknown.
 
     Returns:
-      float [batch, ceil(h / stride), ceil(w / stride), depth times the number of joined sources].
+      float [batch, ceil(h / stride), ceil(w / stride), depth * len(cell.wiring.outputs)].
     """
     with tf.variable_scope(cell.scope):
         previous = _fit_previous(previous, net, cell.depth, previous_is_larger)
@@ -187,30 +188,30 @@ def build_cell(cell, net, previous, previous_is_larger):
                 _operate(cell, tensors, *left, scope=f"comb_iter_{number}/left"),
                 _operate(cell, tensors, *right, scope=f"comb_iter_{number}/right"),
             )
-        return tf.concat([tensors[source] for source in cell.wiring.joined], 3)
+        return tf.concat([tensors[source] for source in cell.wiring.outputs], 3)
 
 
 def _operate(cell, tensors, operation, source, scope):
-    # Blocks are made of halved inputs already.
+    # Earlier blocks are downsampled already.
     stride = cell.stride if source in (CURRENT, PREVIOUS) else 1
     with tf.variable_scope(scope):
         return operation(tensors[source], cell.depth, stride)
 
 
-def scheduled_keep_prob(keep_prob, place, total_training_steps):
-    """The share of examples that `drop_path` keeps at the global step, in one cell.
+def scheduled_keep_prob(keep_prob, relative_depth, total_training_steps):
+    """The fraction of examples that `drop_path` keeps in a cell at the current global step.
 
-    ScheduledDropPath of Zoph et al.: the share that is dropped grows linearly with the steps of the
-    training; and, as the checkpoints were trained, with the place of the cell.
+    ScheduledDropPath of Zoph et al.: the drop rate increases linearly with the global step and, as
+    in the training of the checkpoints, with the depth of the cell.
 
     Args:
-      keep_prob: a Python number in (0, 1], the share in the last cell at the end of the training.
-      place: the cell's number, from 1, as a share of the number of cells: 1 for the last.
-      total_training_steps: the global step from which on the share stays as it is.
+      keep_prob: a Python number in (0, 1], the fraction in the last cell at the end of training.
+      relative_depth: the index of the cell, from 1, divided by the number of cells.
+      total_training_steps: the global step from which on the fraction is constant.
 
     Returns:
-      A float32 scalar tensor, 1 at step 0; or the number 1.0 where nothing is ever dropped:
-      `keep_prob` is 1, or the graph has no global step.
+      A float32 scalar tensor, 1 at step 0; or 1.0 if nothing is ever dropped because `keep_prob` is
+      1 or the graph has no global step.
 
     Raises:
       ValueError: `keep_prob` is not in (0, 1].
@@ -221,22 +222,21 @@ def scheduled_keep_prob(keep_prob, place, total_training_steps):
     if keep_prob == 1 or global_step is None:
         return 1.0
     progress = tf.minimum(tf.cast(global_step, tf.float32) / total_training_steps, 1.0)
-    return 1.0 - progress * place * (1.0 - keep_prob)
+    return 1.0 - progress * relative_depth * (1.0 - keep_prob)
 
 
 def _build_cells(inputs, architecture, final_endpoint, keep_prob_at):
-    """The convolution and the cells up to `final_endpoint`: a dict of end points, in order."""
+    """Builds the stem and the cells up to `final_endpoint`; returns the end points in order."""
     net = slim.conv2d(inputs, architecture.stem_depth, 3, stride=2, padding="VALID", scope="conv0")
     outputs = [None, normalize(net, scope="conv0_bn")]
     end_points = {}
-    was_halved = False
+    was_downsampled = False
     for number, cell in enumerate(architecture.cells, start=1):
-        place = number / len(architecture.cells)
-        with slim.arg_scope([drop_path], keep_prob=keep_prob_at(place)):
-            net = build_cell(cell, outputs[-1], outputs[-cell.previous], was_halved)
+        with slim.arg_scope([drop_path], keep_prob=keep_prob_at(number / len(architecture.cells))):
+            net = build_cell(cell, outputs[-1], outputs[-cell.previous], was_downsampled)
         outputs.append(net)
-        # A cell of stride 2 parts the two inputs of the next one.
-        was_halved = cell.stride == 2
+        # After a cell of stride 2, the two inputs of the next cell have different grids.
+        was_downsampled = cell.stride == 2
         if cell.end_point:
             end_points[cell.end_point] = net
         if cell.end_point == final_endpoint:
@@ -245,14 +245,14 @@ def _build_cells(inputs, architecture, final_endpoint, keep_prob_at):
 
 
 def auxiliary_logits(net, num_classes, scope):
-    """The head that gives the middle of the network a gradient of its own in training.
+    """The auxiliary head, which adds a gradient in the middle of the network during training.
 
-    One convolution as large as the pooled grid makes it a vector, so its weights fit one image
-    size alone. A grid smaller than the 5x5 pooling window is pooled whole.
+    A convolution with the size of the pooled grid reduces it to a vector, so its weights fit only
+    one image size. A grid smaller than the 5x5 pooling window is pooled to 1x1.
 
     Args:
-      net: float [batch, h, w, depth]; h and w are known.
-      num_classes: how many logits.
+      net: float [batch, h, w, depth] with known h and w.
+      num_classes: number of logits.
       scope: the variable scope.
 
     Returns:
@@ -262,19 +262,10 @@ def auxiliary_logits(net, num_classes, scope):
         window = [min(5, side) for side in net.shape[1:3]]
         net = slim.avg_pool2d(tf.nn.relu(net), window, stride=3)
         net = tf.nn.relu(_project(net, 128, "proj", "aux_bn0"))
-        whole = net.shape[1:3].as_list()
-        net = slim.conv2d(net, 768, whole, padding="VALID", scope="Conv")
+        grid = net.shape[1:3].as_list()
+        net = slim.conv2d(net, 768, grid, padding="VALID", scope="Conv")
         net = tf.nn.relu(normalize(net, scope="aux_bn1"))
         return slim.fully_connected(tf.squeeze(net, [1, 2]), num_classes, scope="FC")
-
-
-def _add_logits(net, end_points, num_classes, dropout_keep_prob):
-    """Averages `net` over space and classifies it; adds what it makes to `end_points`."""
-    with tf.variable_scope("final_layer"):
-        net = end_points["global_pool"] = tf.reduce_mean(tf.nn.relu(net), [1, 2])
-        net = dropout(net, dropout_keep_prob, scope="dropout")
-        logits = end_points["Logits"] = slim.fully_connected(net, num_classes, scope="FC")
-        end_points["Predictions"] = tf.nn.softmax(logits, name="predictions")
 
 
 def cell_network(
@@ -291,42 +282,41 @@ def cell_network(
     *,
     architecture,
 ):
-    """A network of cells as published; call it in its arg_scope.
+    """NASNet or PNASNet as published; call it in the network's arg_scope.
 
     Args:
-      inputs: float [batch, height, width, channels] in [-1, 1], at least 3x3; the batch and the
-        sides may be unknown. With unknown sides there is no auxiliary head, because the shape of
-        its weights follows from them (see `auxiliary_logits`).
-      num_classes: how many logits.
-      is_training: a Python bool; steers dropout, dropped paths and batch norm.
-      dropout_keep_prob: the share of features that dropout keeps before the logits.
-      reuse: True takes the variables that an earlier call made.
-      scope: the variable scope; by default the one that it is called in, because the variables of
-        the checkpoints lie in none.
-      create_aux_logits: whether the auxiliary head is built, which is in training alone.
-      final_endpoint: the last end point to build, one of the architecture's; by default all and
-        the heads.
+      inputs: float [batch, height, width, channels] in [-1, 1], at least 3x3; the batch size and
+        the image size may be unknown. With an unknown image size there is no auxiliary head,
+        because the shape of its weights depends on it (see `auxiliary_logits`).
+      num_classes: number of logits.
+      is_training: a Python bool, the mode of dropout, drop_path and batch norm.
+      dropout_keep_prob: fraction of features that dropout keeps before the logits.
+      reuse: True reuses the variables of an earlier call.
+      scope: the variable scope; by default the current one, because the names of the checkpoints'
+        variables have no common scope.
+      create_aux_logits: whether to build the auxiliary head during training.
+      final_endpoint: name of the last end point to build; by default the cells and the heads are
+        built.
       drop_path_keep_prob: see `scheduled_keep_prob`.
       total_training_steps: see `scheduled_keep_prob`.
       architecture: an `Architecture`.
 
     Returns:
-      Logits, float [batch, num_classes], and a dict from the name of each end point to its
-      tensor: those of the cells (float [batch, h, w, depth]), `AuxLogits` (float
-      [batch, num_classes], where the head is built), `global_pool` (float [batch, depth]),
-      `Logits` and `Predictions` (probabilities). With a `final_endpoint`: its tensor, and the end
-      points up to it.
+      Logits, float [batch, num_classes], and a dict from end point names to tensors: those of the
+      cells (float [batch, h, w, depth]), `AuxLogits` (float [batch, num_classes], if the head is
+      built), `global_pool` (float [batch, depth]), `Logits` and `Predictions` (probabilities).
+      With `final_endpoint`: its tensor, and the end points up to it.
 
     Raises:
-      ValueError: there is no such end point, or a share is not in (0, 1].
+      ValueError: there is no such end point, or `drop_path_keep_prob` is not in (0, 1].
     """
     names = [cell.end_point for cell in architecture.cells if cell.end_point]
     last = final_endpoint or names[-1]
     if last not in names:
-        raise ValueError(f"final_endpoint: {last!r} is none of {', '.join(names)}")
+        raise ValueError(f"final_endpoint: expected one of {', '.join(names)}, got {last!r}")
 
-    def keep_prob_at(place):
-        return scheduled_keep_prob(drop_path_keep_prob, place, total_training_steps)
+    def keep_prob_at(relative_depth):
+        return scheduled_keep_prob(drop_path_keep_prob, relative_depth, total_training_steps)
 
     with (
         tf.variable_scope(scope or tf.get_variable_scope(), reuse=reuse),
@@ -341,23 +331,27 @@ def cell_network(
             end_points["AuxLogits"] = auxiliary_logits(
                 end_points[f"Cell_{number}"], num_classes, f"aux_{number}"
             )
-        _add_logits(net, end_points, num_classes, dropout_keep_prob)
-    return end_points["Logits"], end_points
+        with tf.variable_scope("final_layer"):
+            net = end_points["global_pool"] = tf.reduce_mean(tf.nn.relu(net), [1, 2])
+            net = dropout(net, dropout_keep_prob, scope="dropout")
+            logits = end_points["Logits"] = slim.fully_connected(net, num_classes, scope="FC")
+            end_points["Predictions"] = tf.nn.softmax(logits, name="predictions")
+    return logits, end_points
 
 
-def cell_network_arg_scope(weight_decay, batch_norm_decay=0.9997, batch_norm_epsilon=0.001):
-    """The arg_scope that the checkpoints were trained in: L2 on all weights, biases in heads alone.
+def cell_network_arg_scope(weight_decay=0.00004, batch_norm_decay=0.9997, batch_norm_epsilon=0.001):
+    """Returns the published arg_scope: L2 on all weights; only the heads have biases.
 
-    The weights of the logits begin otherwise, by Glorot's rule: scaled by the number of outputs as
-    those of the convolutions are, the logits of a handful of classes would begin at tens.
+    The published initializer scales weights by the number of outputs. The heads use slim's default
+    (Glorot) instead: with few classes, the initial logits would be far too large.
 
     Args:
-      weight_decay: the factor of the L2 loss.
-      batch_norm_decay: the decay of the moving averages, a step.
-      batch_norm_epsilon: what batch norm adds to the variance.
+      weight_decay: factor of the L2 regularization loss.
+      batch_norm_decay: decay of the moving averages per step.
+      batch_norm_epsilon: added to the variance in batch norm.
 
     Returns:
-      A dict to enter with `slim.arg_scope`.
+      A dict, the arg_scope to enter with `slim.arg_scope`.
     """
     convolutions = [slim.conv2d, slim.separable_conv2d]
     with (

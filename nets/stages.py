@@ -1,23 +1,25 @@
-"""A network's body as a sequence of named stages, built up to the one that is asked for."""
+"""Builds a network body as a sequence of named stages, up to a given end point."""
 
 
 def build_stages(net, stages, final_endpoint):
-    """Builds `stages` one after the other, up to `final_endpoint`.
+    """Applies `stages` one after another, up to `final_endpoint`.
 
     Args:
-      net: the tensor that the first stage takes.
-      stages: end point -> function of (net, scope) that makes it from the one before, in order.
-      final_endpoint: the last end point to build.
+      net: input tensor of the first stage.
+      stages: ordered dict from end point name to a function of (net, scope) that returns the next
+        tensor.
+      final_endpoint: name of the last end point to build.
 
     Returns:
-      The tensor of `final_endpoint`, and a dict from the name of each end point up to it to its
-      tensor.
+      The tensor of `final_endpoint`, and a dict from the names of the end points to their tensors.
 
     Raises:
       ValueError: there is no such end point.
     """
     if final_endpoint not in stages:
-        raise ValueError(f"final_endpoint: {final_endpoint!r} is none of {', '.join(stages)}")
+        raise ValueError(
+            f"final_endpoint: expected one of {', '.join(stages)}, got {final_endpoint!r}"
+        )
     end_points = {}
     for name, stage in stages.items():
         net = end_points[name] = stage(net, scope=name)

@@ -1,1 +1,1 @@
-"""JPEG bytes -> the numbers a network was trained on: one module a scheme, one table of them."""
+"""Preprocessing: encoded images -> network inputs; one module per scheme, one table of them."""

@@ -1,32 +1,34 @@
-"""Inception's preprocessing: photos to [-1, 1], with distorted boxes and colours in training.
+"""Inception's preprocessing: images in [-1, 1], with random crops and colors in training.
 
 Training follows Szegedy et al. 2014, "Going Deeper with Convolutions", section 6: a crop of 5 % to
-100 % of the photo with an aspect ratio between 3/4 and 4/3, a resize, a flip, and the photometric
+100 % of the image with an aspect ratio between 3/4 and 4/3, a resize, a flip, and the photometric
 distortions of Howard 2013, "Some Improvements on Deep Convolutional Neural Network Based Image
-Classification". Evaluation takes the middle of the photo.
+Classification". Evaluation takes a central crop.
 
-A grey picture has no hue and no saturation, so of the adjustments brightness and contrast are left.
-
-Every random choice is a function of the seed that the caller gives, and draws from a sub-seed of
-its own, so that no two choices depend on each other.
+Grayscale images have no hue and no saturation, so only their brightness and contrast are adjusted.
 """
+
+from functools import partial
 
 from preprocessing.decoding import as_jpeg, decode
 from slim_on_tf2 import tf
 
-CROP_AREA = (0.05, 1.0)  # of the photo's area
-CROP_ASPECT_RATIO = (3 / 4, 4 / 3)  # width / height
-CENTRAL_FRACTION = 0.875  # of either side, in evaluation
+DESCRIPTION = "the central 7/8 of each side, resized bilinearly; red, green, blue in [-1, 1]"
 
-# name -> (adjustment of a picture in [0, 1], least and greatest amount)
+CROP_AREA = (0.05, 1.0)  # fraction of the image's area
+CROP_ASPECT_RATIO = (3 / 4, 4 / 3)  # width / height
+CENTRAL_FRACTION = 0.875  # of height and width, in evaluation
+
+# name -> (adjustment of an image in [0, 1], minimum and maximum amount)
 ADJUSTMENTS = {
     "brightness": (tf.image.adjust_brightness, -32 / 255, 32 / 255),
     "saturation": (tf.image.adjust_saturation, 0.5, 1.5),
     "hue": (tf.image.adjust_hue, -0.2, 0.2),
     "contrast": (tf.image.adjust_contrast, 0.5, 1.5),
 }
-# Hue and contrast cost most, so the fast mode leaves them out. What remains commutes, but for
-# colours that are as saturated as can be, and needs one order alone.
+COLOR_ADJUSTMENTS = {"saturation", "hue"}
+# The fast mode leaves out hue and contrast, which are the most expensive. One order is enough: the
+# other two commute, except for fully saturated colors.
 FAST_ORDERS = (("brightness", "saturation"),)
 FULL_ORDERS = (
     ("brightness", "saturation", "hue", "contrast"),
@@ -34,8 +36,6 @@ FULL_ORDERS = (
     ("contrast", "hue", "brightness", "saturation"),
     ("hue", "saturation", "contrast", "brightness"),
 )
-
-COLOUR_ADJUSTMENTS = {"saturation", "hue"}
 
 FAST_RESIZE_METHODS = (tf.image.ResizeMethod.BILINEAR,)
 FULL_RESIZE_METHODS = (
@@ -47,20 +47,12 @@ FULL_RESIZE_METHODS = (
 
 
 def preprocess_for_train(encoded, height, width, seed, fast_mode=True, use_grayscale=False):
-    """Decodes a distorted crop of a JPEG; nothing outside the crop is decoded.
+    """Random crop, flip and colors, in [-1, 1]. Only the crop is decoded.
 
-    Args:
-      encoded: string scalar, the bytes of a JPEG, PNG, GIF or BMP.
-      height, width: the output's size in pixels.
-      seed: int [2], the source of every random choice: equal seeds give equal bits.
-      fast_mode: resizes bilinearly and leaves hue and contrast as they are. Else the seed chooses
-        one of four ways to resize, and all four adjustments are made in one of four orders.
-      use_grayscale: whether the output has one channel of grey instead of three of colour.
-
-    Returns:
-      float32 [height, width, 3 or 1] in [-1, 1].
+    With `fast_mode`, images are resized bilinearly, and hue and contrast are not adjusted. Without
+    it, the seed selects one of four resize methods and one of four orders of all adjustments.
     """
-    crop_seed, resize_seed, flip_seed, colour_seed = tf.unstack(
+    crop_seed, resize_seed, flip_seed, color_seed = tf.unstack(
         tf.random.experimental.stateless_split(seed, 4)
     )
     encoded = as_jpeg(encoded)
@@ -68,24 +60,17 @@ def preprocess_for_train(encoded, height, width, seed, fast_mode=True, use_grays
     image = decode(encoded, window, use_grayscale)
     image = tf.image.convert_image_dtype(image, tf.float32)
     methods = FAST_RESIZE_METHODS if fast_mode else FULL_RESIZE_METHODS
-    image = resize_in_one_way(image, height, width, resize_seed, methods)
+    image = _resize(image, height, width, resize_seed, methods)
     image = tf.compat.v2.image.stateless_random_flip_left_right(image, flip_seed)
     orders = FAST_ORDERS if fast_mode else FULL_ORDERS
-    image = distort_colour(image, colour_seed, grey_orders(orders) if use_grayscale else orders)
+    image = distort_color(image, color_seed, grayscale_orders(orders) if use_grayscale else orders)
     return _to_network_range(image)
 
 
 def preprocess_for_eval(image, height, width):
-    """Resizes the middle of a picture, 7/8 of either side.
+    """Central crop of 7/8 of each side, resized, in [-1, 1].
 
-    The kernel is TensorFlow's legacy bilinear one, with which the published networks were trained.
-
-    Args:
-      image: [any height, any width, 3 or 1], uint8, or float32 in [0, 1].
-      height, width: the output's size in pixels.
-
-    Returns:
-      float32 [height, width, 3 or 1] in [-1, 1].
+    It is resized with TensorFlow's legacy bilinear kernel, as in the published training.
     """
     image = tf.image.convert_image_dtype(image, tf.float32)
     image = tf.image.central_crop(image, CENTRAL_FRACTION)
@@ -94,22 +79,22 @@ def preprocess_for_eval(image, height, width):
 
 
 def to_pixel_range(images):
-    """[-1, 1], as networks read it -> [0, 255], as eyes do. Takes arrays and tensors."""
+    """[-1, 1] -> [0, 255]."""
     return (images + 1.0) * 127.5
 
 
 def distorted_window(image_shape, seed):
-    """A random window of a photo, for `decode_and_crop_jpeg`.
+    """Returns a random window of an image.
 
-    A photo so narrow that no window has both an area in `CROP_AREA` and an aspect ratio in
-    `CROP_ASPECT_RATIO` is taken whole.
+    If no window satisfies both `CROP_AREA` and `CROP_ASPECT_RATIO`, as in a very narrow image, the
+    window is the entire image.
 
     Args:
-      image_shape: int32 [3], the photo's height, width and channels.
+      image_shape: int32 [3], height, width and channels of the image.
       seed: int [2].
 
     Returns:
-      int32 [4]: top, left, height, width, in pixels.
+      int32 [4]: top, left, height, width in pixels, an argument of `decode_and_crop_jpeg`.
     """
     begin, size, _ = tf.compat.v2.image.stateless_sample_distorted_bounding_box(
         image_shape,
@@ -124,29 +109,19 @@ def distorted_window(image_shape, seed):
     return tf.concat([begin[:2], size[:2]], axis=0)
 
 
-def resize_in_one_way(image, height, width, seed, methods):
-    """Resizes float32 [any, any, c] to [height, width, c] by the one of `methods` `seed` picks."""
-
-    def by(method):
-        return lambda: tf.image.resize_images(image, [height, width], method)
-
-    resized = _choose([by(method) for method in methods], seed)
-    return tf.ensure_shape(resized, [height, width, image.shape[-1]])
+def grayscale_orders(orders):
+    """`orders` without the color adjustments and without duplicates."""
+    orders = [tuple(name for name in order if name not in COLOR_ADJUSTMENTS) for order in orders]
+    return tuple(dict.fromkeys(orders))
 
 
-def grey_orders(orders):
-    """What is left of `orders` of adjustments for a grey picture, each order once."""
-    left = [tuple(name for name in order if name not in COLOUR_ADJUSTMENTS) for order in orders]
-    return tuple(dict.fromkeys(left))
-
-
-def distort_colour(image, seed, orders=FULL_ORDERS):
-    """Makes random adjustments, in one of `orders`, to a picture and clips it.
+def distort_color(image, seed, orders=FULL_ORDERS):
+    """Applies random adjustments to an image, in one of `orders`, and clips it.
 
     Args:
-      image: float32 [height, width, 3] in [0, 1], or [height, width, 1] for `grey_orders`.
-      seed: int [2], picks the order and the amount of each adjustment.
-      orders: each a tuple of keys of `ADJUSTMENTS`.
+      image: float32 [height, width, 3] in [0, 1], or [height, width, 1] with `grayscale_orders`.
+      seed: int [2], selects the order and the amount of each adjustment.
+      orders: tuples of keys of `ADJUSTMENTS`.
 
     Returns:
       A float32 tensor of the shape of `image`, in [0, 1].
@@ -159,27 +134,31 @@ def distort_colour(image, seed, orders=FULL_ORDERS):
         for (name, (_, least, most)), amount_seed in zip(ADJUSTMENTS.items(), seeds)
     }
 
-    def adjusted_in(order):
-        def adjust():
-            adjusted = image
-            for name in order:
-                adjusted = ADJUSTMENTS[name][0](adjusted, amounts[name])
-            return adjusted
+    def adjust(order):
+        adjusted = image
+        for name in order:
+            adjusted = ADJUSTMENTS[name][0](adjusted, amounts[name])
+        return adjusted
 
-        return adjust
-
-    adjusted = _choose([adjusted_in(order) for order in orders], order_seed)
-    return tf.clip_by_value(adjusted, 0.0, 1.0)
+    return tf.clip_by_value(_apply_one(adjust, orders, order_seed), 0.0, 1.0)
 
 
-def _choose(branches, seed):
-    """The result of one of `branches`, each as likely as the others; only that one is computed."""
-    if len(branches) == 1:
-        return branches[0]()
-    index = tf.random.stateless_uniform([], seed, 0, len(branches), tf.int32)
-    return tf.switch_case(index, branches)
+def _resize(image, height, width, seed, methods):
+    """Resizes [any height, any width, channels] with one of `methods`, selected by the seed."""
+    resized = _apply_one(
+        lambda method: tf.image.resize_images(image, [height, width], method), methods, seed
+    )
+    return tf.ensure_shape(resized, [height, width, image.shape[-1]])
+
+
+def _apply_one(function, arguments, seed):
+    """`function` of one of `arguments`, selected uniformly; only that one is computed."""
+    if len(arguments) == 1:
+        return function(arguments[0])
+    index = tf.random.stateless_uniform([], seed, 0, len(arguments), tf.int32)
+    return tf.switch_case(index, [partial(function, argument) for argument in arguments])
 
 
 def _to_network_range(image):
-    """[0, 1] -> [-1, 1]; clips what a bicubic kernel or rounding has put beside it."""
+    """[0, 1] -> [-1, 1]; clips the overshoot of bicubic kernels and rounding."""
     return tf.clip_by_value(image * 2.0 - 1.0, -1.0, 1.0)

@@ -1,44 +1,20 @@
-"""No preprocessing but what a network cannot do without: the whole picture, resized, in [0, 1].
+"""No preprocessing except what a network needs: the entire image, resized, in [0, 1].
 
-For networks that bring their own scaling, and to see what a scheme's distortions are worth.
-Training shows the same as evaluation.
+For networks that scale their inputs themselves, and as a baseline for the distortions of other
+schemes. Training does not distort images.
 """
 
-from preprocessing.decoding import decode
 from slim_on_tf2 import tf
 
-
-def preprocess_for_train(encoded, height, width, seed, fast_mode=True, use_grayscale=False):
-    """Decodes a JPEG and does as `preprocess_for_eval`.
-
-    Args:
-      encoded: string scalar, the bytes of a JPEG, PNG, GIF or BMP.
-      height, width: the output's size in pixels.
-      seed: unused; nothing is random.
-      fast_mode: changes nothing here; the scheme has no slow part.
-      use_grayscale: whether the output has one channel of grey instead of three of colour.
-
-    Returns:
-      float32 [height, width, 3 or 1] in [0, 1].
-    """
-    del seed, fast_mode
-    return preprocess_for_eval(decode(encoded, use_grayscale=use_grayscale), height, width)
+DESCRIPTION = "the whole image, resized bilinearly; red, green, blue in [0, 1]"
 
 
 def preprocess_for_eval(image, height, width):
-    """Resizes a picture, whatever its aspect ratio, by TensorFlow's legacy bilinear kernel.
-
-    Args:
-      image: [any height, any width, 3 or 1], uint8, or float32 in [0, 1].
-      height, width: the output's size in pixels.
-
-    Returns:
-      float32 [height, width, 3 or 1] in [0, 1].
-    """
+    """Resizes an image with TensorFlow's legacy bilinear kernel, ignoring its aspect ratio."""
     image = tf.image.convert_image_dtype(image, tf.float32)
     return tf.image.resize_images(image, [height, width])
 
 
 def to_pixel_range(images):
-    """[0, 1], as networks read it -> [0, 255], as eyes do. Takes arrays and tensors."""
+    """[0, 1] -> [0, 255]."""
     return images * 255.0

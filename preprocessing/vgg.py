@@ -1,44 +1,35 @@
-"""VGG's preprocessing: photos at their own aspect ratio, with the mean colour subtracted.
+"""VGG's preprocessing: crops at the original aspect ratio, minus the mean color.
 
 Follows Simonyan & Zisserman 2014, "Very Deep Convolutional Networks for Large-Scale Image
-Recognition", sections 3.1 and 3.2: the photo's smaller side is resized to S, in training a random
-number of pixels in [256, 512], in evaluation 256, and a window of 224 x 224 is cut out, in
-training a random one, in evaluation the middle one.
+Recognition", sections 3.1 and 3.2: the smaller side of an image is resized to S pixels, 256 in
+evaluation and random in [256, 512] in training, and a window of 224x224 is cropped, at the center
+in evaluation and at random in training.
 
-These lengths belong to an output of 224 pixels. For another size they grow or shrink in proportion
-to the output's longer side, so that the window always shows the same share of the photo: an output
-of 299 pixels is cut out of 342 in evaluation and of 342 to 683 in training.
-
-Every random choice is a function of the seed that the caller gives, and draws from a sub-seed of
-its own.
+These lengths are for an output of 224 pixels. For other sizes they are scaled by the longer side of
+the output, so that the window always shows the same fraction of the image: 299 pixels are cropped
+from 342 in evaluation, and from 342 to 683 in training.
 """
 
 from preprocessing.decoding import as_jpeg, decode
 from slim_on_tf2 import tf
 
-MEAN_RGB = (123.68, 116.78, 103.94)  # of ImageNet's training photos, of 255
-MEAN_GREY = (117.37,)  # 0.299 red + 0.587 green + 0.114 blue of MEAN_RGB
+DESCRIPTION = (
+    "the smaller side resized bilinearly to 256/224 of the network's, then a central crop; "
+    "of 255, minus the mean red 123.68, green 116.78, blue 103.94, or gray 117.37"
+)
+
+MEAN_RGB = (123.68, 116.78, 103.94)  # of ImageNet's training images, of 255
+MEAN_GRAY = (117.37,)  # 0.299 red + 0.587 green + 0.114 blue of MEAN_RGB
 PUBLISHED_SIZE = 224
 EVALUATION_SIDE = 256
 TRAINING_SIDES = (256, 512)
 
 
 def preprocess_for_train(encoded, height, width, seed, fast_mode=True, use_grayscale=False):
-    """Decodes a random window of a JPEG; nothing outside the window is decoded.
+    """Random window and flip, in [0, 255] minus the mean; `fast_mode` has no effect.
 
-    Cutting a window out and resizing it shows the same as resizing the photo and cutting, and
-    costs less, so this does the former.
-
-    Args:
-      encoded: string scalar, the bytes of a JPEG, PNG, GIF or BMP.
-      height, width: the output's size in pixels.
-      seed: int [2], the source of every random choice: equal seeds give equal bits.
-      fast_mode: changes nothing here; the scheme has no slow part.
-      use_grayscale: whether the output has one channel of grey instead of three of colour.
-
-    Returns:
-      float32 [height, width, 3], in [0, 255] less `MEAN_RGB`, or [height, width, 1], in [0, 255]
-      less `MEAN_GREY`.
+    The window is cropped before it is resized, which shows the same and costs less. Only the window
+    is decoded.
     """
     del fast_mode
     window_seed, flip_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
@@ -51,16 +42,7 @@ def preprocess_for_train(encoded, height, width, seed, fast_mode=True, use_grays
 
 
 def preprocess_for_eval(image, height, width):
-    """Resizes a picture at its aspect ratio and cuts out the middle.
-
-    Args:
-      image: [any height, any width, 3 or 1], uint8, or float32 in [0, 1].
-      height, width: the output's size in pixels.
-
-    Returns:
-      float32 [height, width, 3], in [0, 255] less `MEAN_RGB`, or [height, width, 1], in [0, 255]
-      less `MEAN_GREY`.
-    """
+    """Central crop of the resized image, in [0, 255] minus the mean."""
     image = tf.image.convert_image_dtype(image, tf.float32) * 255.0
     size = tf.shape(image)[:2]
     scale = _scaled(EVALUATION_SIDE, height, width) / _smaller_side(size)
@@ -72,39 +54,39 @@ def preprocess_for_eval(image, height, width):
 
 
 def to_pixel_range(images):
-    """Adds the mean colour or grey: [0, 255], as eyes read it. Takes arrays and tensors."""
+    """Adds the mean."""
     return images + _mean(images)
 
 
 def random_window(image_shape, height, width, seed):
-    """The window that an output of height x width shows of a photo, for `decode_and_crop_jpeg`.
+    """Returns the window of an image that an output of height x width shows.
 
     Args:
-      image_shape: int32 [3], the photo's height, width and channels.
-      height, width: the output's size in pixels.
-      seed: int [2], picks the side that the photo is resized to, and the place.
+      image_shape: int32 [3], height, width and channels of the image.
+      height, width: size of the output in pixels.
+      seed: int [2], determines the resized smaller side and the position of the window.
 
     Returns:
-      int32 [4]: top, left, height, width, in pixels of the photo, at least one pixel a side.
+      int32 [4]: top, left, height, width, in pixels of the image, at least 1x1; an argument of
+      `decode_and_crop_jpeg`.
     """
-    side_seed, place_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+    side_seed, position_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
     least, most = (round(_scaled(side, height, width)) for side in TRAINING_SIDES)
     side = tf.random.stateless_uniform([], side_seed, least, most + 1, tf.int32)
-    photo_pixels_a_pixel = _smaller_side(image_shape[:2]) / tf.to_float(side)
-    window = tf.to_int32(tf.round([height, width] * photo_pixels_a_pixel))
+    image_pixels_per_output_pixel = _smaller_side(image_shape[:2]) / tf.to_float(side)
+    window = tf.to_int32(tf.round([height, width] * image_pixels_per_output_pixel))
     window = tf.clip_by_value(window, 1, image_shape[:2])
-    place = tf.random.stateless_uniform([2], place_seed)
-    begin = tf.to_int32(tf.floor(place * tf.to_float(image_shape[:2] - window + 1)))
+    position = tf.random.stateless_uniform([2], position_seed)
+    begin = tf.to_int32(tf.floor(position * tf.to_float(image_shape[:2] - window + 1)))
     return tf.concat([begin, window], axis=0)
 
 
 def _mean(images):
-    """What is subtracted of each pixel of `images`, [..., channels]."""
-    return MEAN_GREY if images.shape[-1] == 1 else MEAN_RGB
+    return MEAN_GRAY if images.shape[-1] == 1 else MEAN_RGB
 
 
 def _scaled(side, height, width):
-    """A length that is published for `PUBLISHED_SIZE`, for an output of height x width."""
+    """Scales a length published for `PUBLISHED_SIZE` to an output of height x width."""
     return side * max(height, width) / PUBLISHED_SIZE
 
 

@@ -1,1 +1,1 @@
-"""A trained network in use: names for photos, and exports for those who serve them."""
+"""A trained network in use: predictions for images, and exports for serving."""

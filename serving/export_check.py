@@ -1,10 +1,10 @@
-"""What an export answers in a fresh process, which has it from nothing but the export's files.
+"""Runs an export in a new process, which has nothing but the export's files.
 
-    answers = answer_afresh("saved_model", "exports/flowers/1", dataset, num_photos=348)
+    predictions = predict_in_new_process("saved_model", "exports/flowers/1", dataset, 348)
 
-starts `python -m serving.export_check REQUEST`, a file in JSON. That process answers the photos
-one by one, on the CPU: a line a photo, and at the end a file with the answers. Some it answers a
-second time, as pictures, for the signature `images`.
+starts `python -m serving.export_check REQUEST`, where REQUEST is a JSON file. That process predicts
+one image at a time on the CPU, prints a line for each, and writes all predictions to a file. The
+first images are also predicted from their pixels, to check the signature `images`.
 """
 
 import itertools
@@ -20,27 +20,28 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from bad_input import BadInput
 from datasets.description import read_labels
 from datasets.examples import read_examples
 from serving import tflite
 from serving.exported import IMAGES, ExportedModel, FrozenGraph
 from slim_on_tf2 import tf
-from training.device import describe_device
+from system.device import describe_device
+from system.errors import BadInput
 
 ROOT = Path(__file__).resolve().parent.parent
-REFERENCE = "saved_model"  # in the folder of another format: the model to measure it beside
-PICTURES = 8  # so many photos show whether `images` is the same network behind another entrance
+REFERENCE = "saved_model"  # beside TensorFlow Lite models, the SavedModel to compare them with
+DECODED_IMAGES = 8  # images that are also fed as pixels
+FIELDS = ("labels", "probabilities", "seconds")
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What one model of an export said of n photos.
+class ModelPredictions:
+    """The predictions of one exported model for n images.
 
     Attributes:
       labels: str [n], the most probable class.
       probabilities: float32 [n, classes].
-      seconds: float64 [n], the time that each took.
+      seconds: float64 [n], the time for each image.
     """
 
     labels: np.ndarray
@@ -48,154 +49,155 @@ class Answers:
     seconds: np.ndarray
 
 
-def models_of(form, folder):
-    """The models of an export: path by name; `REFERENCE` is beside those of TensorFlow Lite."""
+def model_paths(form, folder):
+    """Returns the paths of an export's models by name; `tflite` includes `REFERENCE`."""
     if form != "tflite":
         return {form: Path(folder)}
-    return {REFERENCE: Path(folder, REFERENCE), **tflite.models_in(folder)}
+    return {REFERENCE: Path(folder, REFERENCE), **tflite.model_paths(folder)}
 
 
-def answer_afresh(form, folder, dataset, num_photos):
-    """Has an export answer the first photos of a split in a fresh process.
+def predict_in_new_process(form, folder, dataset, num_images):
+    """Predicts the first images of a split with an export, in a new process.
 
     Args:
-      form: "saved_model", "frozen_graph" or "tflite"; the last with a SavedModel of the same
-        network in `folder`/`REFERENCE`, which prepares the photos and is measured too.
-      folder: where its files are.
+      form: "saved_model", "frozen_graph" or "tflite"; for the last, `folder`/`REFERENCE` holds a
+        SavedModel of the same network, which preprocesses the images and is measured too.
+      folder: the folder of the export's files.
       dataset: a `slim.dataset.Dataset` from `get_split`.
-      num_photos: how many of it.
+      num_images: number of images.
 
     Returns:
-      `Answers` by the name of the model: `form`, or `REFERENCE` and `tflite.PRECISIONS`. The time
-      is that of the network alone for the latter, else it begins with the encoded photo. With
-      `form`, under `IMAGES`: what it said of the first `PICTURES` photos, decoded by TensorFlow.
+      A dict of `ModelPredictions` by model name. For "tflite" the names are `REFERENCE` and
+      `tflite.PRECISIONS`, and the time is that of the network alone. For the others they are
+      `form`, whose time includes decoding and preprocessing, and `IMAGES`: the predictions from the
+      pixels of the first `DECODED_IMAGES` images, decoded by TensorFlow.
 
     Raises:
-      BadInput: the export cannot be opened or asked; says why.
+      BadInput: the export cannot be opened or run, with the reason.
     """
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as temporary:
         request = {
             "form": form,
             "folder": str(Path(folder).resolve()),
             "shards": [str(Path(shard).resolve()) for shard in dataset.data_sources],
-            "num_photos": num_photos,
-            "output": str(Path(scratch, "answers.npz")),
+            "num_images": num_images,
+            "output": str(Path(temporary, "predictions.npz")),
         }
-        errors = Path(scratch, "errors")
-        if _ask(request, Path(scratch, "request.json"), errors) != 0:
+        errors = Path(temporary, "errors")
+        if _run_process(request, Path(temporary, "request.json"), errors) != 0:
             reason = errors.read_text(errors="replace").strip().rpartition("\n")[2]
-            raise BadInput(f"{folder} cannot be used in a fresh process: {reason}")
+            raise BadInput(f"{folder}: cannot be loaded in a new process: {reason}")
         with np.load(request["output"]) as arrays:
-            return _unpacked(arrays)
+            names = dict.fromkeys(key.rpartition(".")[0] for key in arrays)
+            return {
+                name: ModelPredictions(**{field: arrays[f"{name}.{field}"] for field in FIELDS})
+                for name in names
+            }
 
 
-def _ask(request, path, errors):
-    """Runs the fresh process to its end, with a progress bar; returns its exit status."""
+def _run_process(request, path, errors):
+    """Runs the new process with a progress bar and returns its exit status."""
     path.write_text(json.dumps(request))
     with errors.open("w") as stderr:
         process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(path)],
             cwd=ROOT,
-            # A graphics card may round to fewer bits, and the training may have its memory.
+            # A GPU may round to fewer bits, and its memory may be taken by a training.
             env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
             stdout=subprocess.PIPE,
             stderr=stderr,
         )
     with process:
         try:
-            photos = {"total": request["num_photos"], "unit": " photos", "disable": None}
-            for _ in tqdm(process.stdout, "comparing", **photos):
+            bar = {"total": request["num_images"], "unit": " images", "disable": None}
+            for _ in tqdm(process.stdout, "comparing", **bar):
                 pass
             return process.wait()
         finally:
             process.kill()
 
 
-def _unpacked(arrays):
-    fields = [key.rpartition(".") for key in arrays]
-    return {
-        name: Answers(**{field: arrays[f"{name}.{field}"] for n, _, field in fields if n == name})
-        for name in dict.fromkeys(name for name, _, _ in fields)
-    }
-
-
 def main():
-    """Answers the request that the command line names: this is the fresh process."""
+    """Runs in the new process: serves the request that the command line names."""
     request = json.loads(Path(sys.argv[1]).read_text())
-    describe_device()  # TensorFlow looks for devices here, and not in the first photo's time
+    describe_device()  # initializes the devices, which would count as time of the first image
     prepare, models, labels = _open(request["form"], Path(request["folder"]))
     examples = itertools.chain.from_iterable(
         read_examples(shard, len(labels)) for shard in request["shards"]
     )
-    said = {name: [] for name in models}
-    for place, example in enumerate(itertools.islice(examples, request["num_photos"])):
-        photo = example.features.feature["image/encoded"].bytes_list.value[0]
-        for name, prepared in prepare(place, photo).items():
+    rows = {name: [] for name in models}
+    for index, example in enumerate(itertools.islice(examples, request["num_images"])):
+        encoded = example.features.feature["image/encoded"].bytes_list.value[0]
+        for name, prepared in prepare(index, encoded).items():
             start = time.perf_counter()
-            answer = models[name](prepared)
-            said[name].append((*answer, time.perf_counter() - start))
+            label, probabilities = models[name](prepared)
+            rows[name].append((label, probabilities, time.perf_counter() - start))
         print(flush=True)
     arrays = {}
-    for name, answers in said.items():
-        for field, values in zip(("labels", "probabilities", "seconds"), zip(*answers)):
-            arrays[f"{name}.{field}"] = np.array(values)
+    for name, values in rows.items():
+        for field, column in zip(FIELDS, zip(*values)):
+            arrays[f"{name}.{field}"] = np.array(column)
     np.savez(request["output"], **arrays)
 
 
 def _open(form, folder):
-    """How to prepare photos, models by name, and the classes.
+    """Returns `prepare`, the models by name, and the labels.
 
-    A photo, with its place in the split, is prepared as a dict: by the names of the models that are
-    to answer it, what they are given. A model is a function of that, which returns a label and
-    float32 [classes].
+    prepare(index, encoded image) returns a dict: for each model that predicts this image, its
+    input. A model is a function from its input to a label and float32 [classes].
     """
-    return _open_tflite(folder) if form == "tflite" else _open_whole(form, folder)
+    return _open_tflite(folder) if form == "tflite" else _open_graph(form, folder)
 
 
-def _open_whole(form, folder):
+def _open_graph(form, folder):
     model = (ExportedModel if form == "saved_model" else FrozenGraph)(folder)
-    decode = _make_decoder()
+    to_image = _image_decoder()
 
-    def prepare(place, photo):
-        encoded = {form: [photo]}
-        return encoded | {IMAGES: decode(photo)} if place < PICTURES else encoded
+    def prepare(index, encoded):
+        inputs = {form: [encoded]}
+        return inputs | {IMAGES: to_image(encoded)} if index < DECODED_IMAGES else inputs
 
-    models = {form: _of_photos(model.answers), IMAGES: _of_photos(model.answers_of_images)}
+    models = {form: _first_output(model.predict), IMAGES: _first_output(model.predict_images)}
     return prepare, models, model.labels
 
 
 def _open_tflite(folder):
-    paths, labels = models_of("tflite", folder), read_labels(folder)
-    whole = ExportedModel(paths.pop(REFERENCE))
-    models = {REFERENCE: _of_inputs(whole.probabilities_of_inputs, labels)}
+    paths, labels = model_paths("tflite", folder), read_labels(folder)
+    reference = ExportedModel(paths.pop(REFERENCE))
+    functions = {REFERENCE: reference.probabilities_of_inputs}
     for precision, path in paths.items():
-        models[precision] = _of_inputs(tflite.Interpreter(path).probabilities, labels)
-    return lambda _, photo: dict.fromkeys(models, whole.network_inputs([photo])), models, labels
+        functions[precision] = tflite.Interpreter(path).probabilities
+    models = {name: _most_probable(function, labels) for name, function in functions.items()}
+
+    def prepare(index, encoded):
+        return dict.fromkeys(models, reference.network_inputs([encoded]))
+
+    return prepare, models, labels
 
 
-def _make_decoder():
-    """Returns a function from an encoded photo to float32 [1, height, width, 3] in [0, 1]."""
+def _image_decoder():
+    """Returns a function from an encoded image to float32 [1, height, width, 3] in [0, 1]."""
     with tf.Graph().as_default() as graph:
         encoded = tf.placeholder(tf.string, [])
-        picture = tf.image.decode_image(encoded, 3, tf.float32, expand_animations=False)
+        image = tf.image.decode_image(encoded, 3, tf.float32, expand_animations=False)
     session = tf.Session(graph=graph)
-    return lambda photo: session.run(picture, {encoded: photo})[np.newaxis]
+    return lambda image_bytes: session.run(image, {encoded: image_bytes})[np.newaxis]
 
 
-def _of_photos(answers_of):
-    def answer(photos):
-        answers = answers_of(photos)
-        return answers["label"][0].decode(), answers["probabilities"][0]
+def _first_output(predict):
+    def predict_one(batch):
+        outputs = predict(batch)
+        return outputs["label"][0].decode(), outputs["probabilities"][0]
 
-    return answer
+    return predict_one
 
 
-def _of_inputs(probabilities_of, labels):
-    def answer(inputs):
-        (probabilities,) = probabilities_of(inputs)
+def _most_probable(predict, labels):
+    def predict_one(batch):
+        (probabilities,) = predict(batch)
         return labels[np.argmax(probabilities)], probabilities
 
-    return answer
+    return predict_one
 
 
 if __name__ == "__main__":

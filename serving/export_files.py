@@ -1,18 +1,15 @@
-"""What an export writes: a trained network, its weights constants of the graph, in three formats.
-
-All of it is made of one frozen graph, so that the formats differ in nothing but their form.
-"""
+"""Writes the formats of an export from one frozen graph, with the weights as constants."""
 
 import errno
 from pathlib import Path
 
 from datasets.description import write_labels
 from serving.exported import (
-    ANSWERS,
     EXTRA_ASSETS,
     FROZEN_GRAPH,
     IMAGE_BYTES,
     IMAGES,
+    OUTPUTS,
     SIGNATURE,
     TAGS,
 )
@@ -23,20 +20,20 @@ def write_saved_model(folder, frozen, labels):
     """Writes a SavedModel with the signatures `serving_default` and `images`.
 
     Args:
-      folder: where to; a folder that is not there or empty.
-      frozen: a `GraphDef` of `serving_graph.freeze`.
-      labels: the names of the classes, which also go to assets.extra/labels.txt.
+      folder: the folder to write to; it must not exist or be empty.
+      frozen: a `GraphDef` from `serving_graph.freeze`.
+      labels: the names of the classes, also written to assets.extra/labels.txt.
 
     Raises:
-      OSError: it cannot be written.
+      OSError: the files cannot be written.
     """
     with tf.Graph().as_default() as graph, tf.Session() as session:
         tf.import_graph_def(frozen, name="")
 
-        def signature(photos):
+        def signature(feed):
             return tf.saved_model.predict_signature_def(
-                {photos: graph.get_tensor_by_name(f"{photos}:0")},
-                {name: graph.get_tensor_by_name(f"{name}:0") for name in ANSWERS},
+                {feed: graph.get_tensor_by_name(f"{feed}:0")},
+                {name: graph.get_tensor_by_name(f"{name}:0") for name in OUTPUTS},
             )
 
         signatures = {SIGNATURE: signature(IMAGE_BYTES), IMAGES: signature(IMAGES)}
@@ -52,6 +49,6 @@ def write_saved_model(folder, frozen, labels):
 
 
 def write_frozen_graph(folder, frozen, labels):
-    """Writes frozen_graph.pb, and labels.txt beside it; arguments and errors as above."""
+    """Writes frozen_graph.pb and labels.txt; the arguments are those of `write_saved_model`."""
     Path(folder, FROZEN_GRAPH).write_bytes(frozen.SerializeToString(deterministic=True))
     write_labels(folder, labels)

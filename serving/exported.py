@@ -1,7 +1,6 @@
-"""Exports as their users meet them: opened by TensorFlow alone, photos in, names out.
+"""Opens exports with TensorFlow alone: encoded images in, class names and probabilities out.
 
-Nothing here builds a network or prepares a photo; what an export answers comes out of its own
-graph.
+Nothing here builds a network or preprocesses an image; that is part of the exported graph.
 """
 
 from pathlib import Path
@@ -9,136 +8,146 @@ from pathlib import Path
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from bad_input import BadInput
 from datasets.description import read_labels
 from serving import versions
 from slim_on_tf2 import tf
-from training.device import session_config
+from system.device import session_config
+from system.errors import BadInput
 
 SAVED_MODEL = "saved_model.pb"
-EXTRA_ASSETS = "assets.extra"  # the folder of a SavedModel for what no graph reads
+EXTRA_ASSETS = "assets.extra"  # folder of a SavedModel for files that the graph does not read
 FROZEN_GRAPH = "frozen_graph.pb"
 TAGS = [tf.saved_model.tag_constants.SERVING]
 SIGNATURE = tf.saved_model.signature_constants.DEFAULT_SERVING_SIGNATURE_DEF_KEY
-# Of the signatures; and in the graph, whose tensors are called the same.
+# Names in the signatures and of the tensors in the graph
 IMAGE_BYTES, IMAGES = "image_bytes", "images"
-ANSWERS = ("label", "probability", "classes", "probabilities")
+OUTPUTS = ("label", "probability", "classes", "probabilities")
 NETWORK_INPUTS = "inputs:0"
+NETWORK_LOGITS = "network_logits:0"
 
-CURE = "give a folder that export_flowers.py wrote, or export again"
+CURE = "pass a folder written by export_flowers.py, or export again"
 
 
-class Exported:
-    """An opened export: a session, and what to feed and fetch in it.
+class _Export:
+    """An opened export: a session, and what to feed and fetch.
 
     Attributes:
       labels: list of str, the names of the classes in the order of `probabilities`.
     """
 
     def __init__(self, labels, session, signatures):
-        """Takes what has been opened.
+        """Initializes the export.
 
         Args:
-          labels: as the attribute.
-          session: of the export's graph.
-          signatures: for `IMAGE_BYTES` and `IMAGES`, what to feed, and a dict of what to fetch by
-            answer.
+          labels: see the attribute.
+          session: a session of the exported graph.
+          signatures: for `IMAGE_BYTES` and `IMAGES`, the tensor to feed and a dict of the tensors
+            to fetch, by output.
         """
         self.labels = labels
         self._session = session
         self._signatures = signatures
 
-    def answers(self, photos):
-        """What the export says of some photos.
+    def predict(self, image_bytes):
+        """Runs the export on encoded images.
 
         Args:
-          photos: a list of bytes, encoded photos of any size: JPEG, PNG, GIF or BMP.
+          image_bytes: a list of bytes, encoded images of any size: JPEG, PNG, GIF or BMP.
 
         Returns:
-          A dict of arrays: `label` bytes [photos] and `probability` float32 [photos] of the most
-          probable class; `classes` bytes [photos, classes], in the order of `labels`, and
-          `probabilities` float32 [photos, classes].
+          A dict of arrays: `label` bytes [batch] and `probability` float32 [batch] of the most
+          probable class; `classes` bytes [batch, classes], in the order of `labels`, and
+          `probabilities` float32 [batch, classes].
 
         Raises:
-          tf.errors.InvalidArgumentError: one of the photos cannot be decoded.
+          tf.errors.InvalidArgumentError: an image cannot be decoded.
         """
-        photos_in, answers = self._signatures[IMAGE_BYTES]
-        return self._session.run(answers, {photos_in: _strings(photos)})
+        return self._run(self._signatures[IMAGE_BYTES][1], image_bytes)
 
-    def answers_of_images(self, images):
-        """As `answers`, of pictures: float32 [photos, any height, any width, 3] in [0, 1]."""
-        images_in, answers = self._signatures[IMAGES]
-        return self._session.run(answers, {images_in: images})
+    def predict_images(self, images):
+        """Like `predict`, on decoded images: float32 [batch, height, width, 3] in [0, 1]."""
+        feed, outputs = self._signatures[IMAGES]
+        return self._session.run(outputs, {feed: images})
 
-    def probabilities(self, photos):
-        """The probabilities alone, float32 [photos, classes]; otherwise as `answers`."""
-        photos_in, answers = self._signatures[IMAGE_BYTES]
-        return self._session.run(answers["probabilities"], {photos_in: _strings(photos)})
+    def probabilities(self, image_bytes):
+        """Like `predict`, but returns only the probabilities, float32 [batch, classes]."""
+        return self._run(self._signatures[IMAGE_BYTES][1]["probabilities"], image_bytes)
 
-    def network_inputs(self, photos):
-        """The photos as the network sees them, float32 [photos, side, side, channels]."""
-        photos_in, _ = self._signatures[IMAGE_BYTES]
-        return self._session.run(NETWORK_INPUTS, {photos_in: _strings(photos)})
+    def network_inputs(self, image_bytes):
+        """Returns the preprocessed images, float32 [batch, side, side, channels]."""
+        return self._run(NETWORK_INPUTS, image_bytes)
 
     def probabilities_of_inputs(self, inputs):
-        """The probabilities, float32 [photos, classes], of what `network_inputs` gives."""
-        _, answers = self._signatures[IMAGE_BYTES]
-        return self._session.run(answers["probabilities"], {NETWORK_INPUTS: inputs})
+        """Returns float32 [batch, classes], the probabilities for preprocessed images."""
+        outputs = self._signatures[IMAGE_BYTES][1]
+        return self._session.run(outputs["probabilities"], {NETWORK_INPUTS: inputs})
 
     def close(self):
-        """Gives back what the network takes."""
+        """Closes the session."""
         self._session.close()
 
+    def _run(self, fetches, image_bytes):
+        feed = self._signatures[IMAGE_BYTES][0]
+        return self._session.run(fetches, {feed: np.array(image_bytes, object)})
 
-class ExportedModel(Exported):
-    """A SavedModel that export_flowers.py wrote; `path` is the folder of its version."""
+
+class ExportedModel(_Export):
+    """A SavedModel written by export_flowers.py.
+
+    Attributes:
+      path: the folder of its version.
+    """
 
     def __init__(self, path):
         """Opens a SavedModel.
 
         Args:
-          path: the folder of a version, or the one above it, of which the newest is taken.
+          path: the folder of a version, or its parent, whose latest version is opened.
 
         Raises:
-          BadInput: there is no export, it was cut off, or it has other signatures.
+          BadInput: there is no SavedModel, it is truncated, or it has other signatures.
         """
-        self.path = newest_version(path)
+        self.path = latest_version(path)
         labels = read_labels(self.path / EXTRA_ASSETS)
         session = tf.Session(graph=tf.Graph(), config=session_config())
         try:
             meta_graph = tf.saved_model.loader.load(session, TAGS, str(self.path))
         except (tf.errors.OpError, DecodeError, OSError, RuntimeError, ValueError) as error:
-            raise BadInput(f"{self.path} is no SavedModel that can be served; {CURE}") from error
-        super().__init__(labels, session, _signatures(meta_graph, self.path))
+            raise BadInput(f"{self.path}: not a valid SavedModel; {CURE}") from error
+        names = {IMAGE_BYTES: SIGNATURE, IMAGES: IMAGES}
+        signatures = {
+            feed: _signature(meta_graph, name, feed, self.path) for feed, name in names.items()
+        }
+        super().__init__(labels, session, signatures)
 
 
-class FrozenGraph(Exported):
-    """A frozen graph that export_flowers.py wrote."""
+class FrozenGraph(_Export):
+    """A frozen graph written by export_flowers.py."""
 
     def __init__(self, folder):
         """Opens `folder`/frozen_graph.pb.
 
         Raises:
-          BadInput: it is not there, was cut off, or is the graph of something else.
+          BadInput: the file is missing, truncated, or another graph.
         """
         path = Path(folder, FROZEN_GRAPH)
         if not path.is_file():
-            raise BadInput(f"there is no {path}; {CURE}")
+            raise BadInput(f"{path}: no such file; {CURE}")
         session = tf.Session(graph=tf.Graph(), config=session_config())
         try:
             with session.graph.as_default():
                 tf.import_graph_def(tf.GraphDef.FromString(path.read_bytes()), name="")
-            names = (IMAGE_BYTES, IMAGES, *ANSWERS)
+            names = (IMAGE_BYTES, IMAGES, *OUTPUTS)
             tensors = {name: session.graph.get_tensor_by_name(f"{name}:0") for name in names}
         except (DecodeError, ValueError, KeyError) as error:
-            raise BadInput(f"{path} is no frozen graph of photos and answers; {CURE}") from error
-        answers = {name: tensors[name] for name in ANSWERS}
-        signatures = {photos: (tensors[photos], answers) for photos in (IMAGE_BYTES, IMAGES)}
+            raise BadInput(f"{path}: not a valid frozen graph of a classifier; {CURE}") from error
+        outputs = {name: tensors[name] for name in OUTPUTS}
+        signatures = {feed: (tensors[feed], outputs) for feed in (IMAGE_BYTES, IMAGES)}
         super().__init__(read_labels(folder), session, signatures)
 
 
-def newest_version(path):
-    """The folder of the SavedModel that `path` means: itself, or the highest version in it.
+def latest_version(path):
+    """Returns the folder of the SavedModel at `path`: `path` itself or its highest version.
 
     Raises:
       BadInput: there is none.
@@ -147,36 +156,25 @@ def newest_version(path):
     if (path / SAVED_MODEL).is_file():
         return path
     if not path.is_dir():
-        raise BadInput(f"{path}: there is no such folder; {CURE}")
-    known = versions.numbers(path)
-    newest = path / str(known[-1]) if known else path
-    if not (newest / SAVED_MODEL).is_file():
-        others = [*newest.glob("*.tflite"), *newest.glob(FROZEN_GRAPH)]
-        instead = f", but {others[0].name}: only SavedModels are read" if others else ""
-        raise BadInput(f"{newest} holds no {SAVED_MODEL}{instead}; {CURE}")
-    return newest
+        raise BadInput(f"{path}: no such folder; {CURE}")
+    known = versions.list_versions(path)
+    latest = path / str(known[-1]) if known else path
+    if not (latest / SAVED_MODEL).is_file():
+        others = [*latest.glob("*.tflite"), *latest.glob(FROZEN_GRAPH)]
+        found = f", found {others[0].name}" if others else ""
+        raise BadInput(f"{latest}: expected a SavedModel ({SAVED_MODEL}){found}; {CURE}")
+    return latest
 
 
-def _strings(photos):
-    return np.array(photos, object)
-
-
-def _signatures(meta_graph, path):
-    """The names of what to feed, and of what to fetch by answer, for each kind of photos."""
-    return {
-        IMAGE_BYTES: _signature(meta_graph, SIGNATURE, IMAGE_BYTES, path),
-        IMAGES: _signature(meta_graph, IMAGES, IMAGES, path),
-    }
-
-
-def _signature(meta_graph, name, photos, path):
+def _signature(meta_graph, name, feed, path):
+    """The name of the tensor to feed, and a dict of those to fetch, by output."""
     if name not in meta_graph.signature_def:
-        raise BadInput(f"{path} has no signature {name}; {CURE}")
+        raise BadInput(f"{path}: no signature {name}; {CURE}")
     signature = meta_graph.signature_def[name]
     inputs, outputs = signature.inputs, signature.outputs
-    if photos not in inputs or not set(ANSWERS) <= set(outputs):
+    if feed not in inputs or not set(OUTPUTS) <= set(outputs):
         raise BadInput(
-            f"{path}: {name} takes {', '.join(inputs)} and returns {', '.join(outputs)}; "
-            f"expected {photos}, and {', '.join(ANSWERS)}; {CURE}"
+            f"{path}: signature {name} takes {', '.join(inputs)} and returns {', '.join(outputs)}; "
+            f"expected {feed}, and {', '.join(OUTPUTS)}; {CURE}"
         )
-    return inputs[photos].name, {answer: outputs[answer].name for answer in ANSWERS}
+    return inputs[feed].name, {output: outputs[output].name for output in OUTPUTS}

@@ -1,8 +1,8 @@
-"""TensorFlow Lite: a trained network for phones and boards, in three precisions.
+"""TensorFlow Lite models of a trained network, in three precisions.
 
-The files hold the network alone. It takes one photo as the network sees it, float32
-[1, side, side, channels], and gives float32 [1, classes]: decoding and resizing are a phone's own
-matter, and float32 at the edges keeps the three files exchangeable.
+They hold the network alone: float32 [1, side, side, channels], one preprocessed image, to float32
+[1, classes], the probabilities. Decoding and resizing are left to the device. The three models
+have the same input and output, so they can replace one another.
 """
 
 import os
@@ -10,62 +10,65 @@ import sys
 import warnings
 from pathlib import Path
 
-from serving.exported import NETWORK_INPUTS
-from slim_on_tf2 import stderr_held_back, tf
+from datasets.description import write_labels
+from serving.exported import NETWORK_INPUTS, NETWORK_LOGITS
+from slim_on_tf2 import capture_stderr, tf
 
 PRECISIONS = ("float32", "float16", "int8")
 SUFFIX = ".tflite"
-THREADS = min(4, os.cpu_count() or 1)  # the fast cores of a phone
+THREADS = min(4, os.cpu_count() or 1)  # as many as a phone has fast cores
 
 
-def convert(frozen, precision, representative):
-    """Makes a TensorFlow Lite model of the network in a frozen graph.
+def convert(frozen, precision, representative_inputs):
+    """Converts the network of a frozen graph to TensorFlow Lite.
 
     Args:
-      frozen: a `GraphDef` of `serving_graph.freeze`.
-      precision: one of `PRECISIONS`. float16 halves the weights. int8 quantizes the weights and
-        what flows between the layers (Jacob et al. 2017, "Quantization and Training of Neural
-        Networks for Efficient Integer-Arithmetic-Only Inference"); what has no such form stays
+      frozen: a `GraphDef` from `serving_graph.freeze`.
+      precision: one of `PRECISIONS`. float16 halves the size of the weights. int8 quantizes weights
+        and activations (Jacob et al. 2017, "Quantization and Training of Neural Networks for
+        Efficient Integer-Arithmetic-Only Inference"); operations without an int8 version stay
         float32.
-      representative: float32 [n, side, side, channels], photos as the network sees them: one gives
-        the input its shape, and all show int8 the ranges that it has to span.
+      representative_inputs: float32 [n, side, side, channels], n >= 1 preprocessed images. They
+        give the input shape, and the ranges of the activations for int8.
 
     Returns:
-      The model's bytes.
+      The model as bytes.
     """
     with tf.Graph().as_default(), tf.Session() as session:
-        picture = tf.placeholder(tf.float32, [1, *representative.shape[1:]], "input")
-        (probabilities,) = tf.import_graph_def(
-            frozen, {NETWORK_INPUTS: picture}, ["probabilities:0"], name=""
+        image = tf.placeholder(tf.float32, [1, *representative_inputs.shape[1:]], "input")
+        # Ends at the network's logits, ahead of the operations for an empty batch
+        (logits,) = tf.import_graph_def(
+            frozen, {NETWORK_INPUTS: image}, [NETWORK_LOGITS], name="network"
         )
-        converter = tf.lite.TFLiteConverter.from_session(session, [picture], [probabilities])
+        probabilities = tf.nn.softmax(logits, name="probabilities")
+        converter = tf.lite.TFLiteConverter.from_session(session, [image], [probabilities])
         if precision != "float32":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if precision == "float16":
             converter.target_spec.supported_types = [tf.float16]
         if precision == "int8":
-            converter.representative_dataset = lambda: ([photo[None]] for photo in representative)
-        return _quietly(converter.convert)
+            converter.representative_dataset = lambda: ([x[None]] for x in representative_inputs)
+        return _convert_quietly(converter)
 
 
-def _quietly(convert):
-    """Calls `convert`; what its C++ side tells of itself is shown only where it fails."""
+def _convert_quietly(converter):
+    """Runs the converter and shows its messages, many of them from C++, only if it fails."""
     lines = []
     try:
-        with stderr_held_back(lines):
-            return convert()
+        with capture_stderr(lines):
+            return converter.convert()
     except Exception:
         print(*lines, sep="\n", file=sys.stderr)
         raise
 
 
 class Interpreter:
-    """A TensorFlow Lite model that answers one photo at a time."""
+    """Runs a TensorFlow Lite model on one image at a time."""
 
     def __init__(self, path):
-        """Opens the model file `path`, for `THREADS` threads."""
+        """Loads the model file `path`, for `THREADS` threads."""
         with warnings.catch_warnings():
-            # TensorFlow has not yet dropped it, and its successor is another package.
+            # Deprecated in favor of another package, but still part of TensorFlow
             warnings.filterwarnings("ignore", message=r"\s*Warning: tf.lite.Interpreter is deprec")
             self._interpreter = tf.lite.Interpreter(str(path), num_threads=THREADS)
         self._interpreter.allocate_tensors()
@@ -73,12 +76,25 @@ class Interpreter:
         (self._output,) = self._interpreter.get_output_details()
 
     def probabilities(self, inputs):
-        """Float32 [1, classes], of float32 [1, side, side, channels]."""
+        """Returns float32 [1, classes] for float32 [1, side, side, channels]."""
         self._interpreter.set_tensor(self._input["index"], inputs)
         self._interpreter.invoke()
         return self._interpreter.get_tensor(self._output["index"])
 
 
-def models_in(folder):
-    """The model files in a folder: path by precision."""
+def model_paths(folder):
+    """Returns the paths of the model files in a folder, by precision."""
     return {precision: Path(folder, precision + SUFFIX) for precision in PRECISIONS}
+
+
+def write_models(folder, models, labels):
+    """Writes model files and labels.txt.
+
+    Args:
+      folder: an existing folder.
+      models: precision -> the bytes of the model.
+      labels: the class names.
+    """
+    for precision, path in model_paths(folder).items():
+        path.write_bytes(models[precision])
+    write_labels(folder, labels)

@@ -1,7 +1,7 @@
-"""Numbered versions of an export, as TensorFlow Serving looks for them: folders named 1, 2, 3.
+"""Numbered versions of an export, in the layout of TensorFlow Serving: folders named 1, 2, 3.
 
-A version appears whole, by a rename, and is never replaced; what is not named by a number is not
-looked at by the server. So the other formats have their versions in folders with a name.
+A version appears complete, by renaming, and is never replaced. TensorFlow Serving ignores folders
+whose name is not a number, so the versions of other formats are in named subfolders.
 """
 
 import errno
@@ -9,105 +9,102 @@ import re
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bad_input import BadInput
-from files import folder_beside, make_durable
+from system.errors import BadInput
+from system.files import make_durable, staging_folder
 
-# Format of an export -> where its versions are, in --export_dir.
+# Format -> folder of its versions, in export_dir
 FORMATS = {"saved_model": ".", "tflite": "tflite", "frozen_graph": "frozen_graph"}
 
 
-def folder_of(export_dir, form):
-    """Where the versions of a format, a key of `FORMATS`, are in `export_dir`."""
+def versions_dir(export_dir, form):
+    """Returns the folder in `export_dir` for the versions of a format, a key of `FORMATS`."""
     return Path(export_dir, FORMATS[form])
 
 
-def numbers(folder):
-    """The versions in `folder`, a list of ints in ascending order; none where it does not exist.
+def list_versions(folder):
+    """Returns the versions in `folder`, a list of ints in ascending order.
 
-    A folder named 007 is none: nobody who looks for version 7 would find it.
+    It is empty if the folder does not exist. Names with leading zeros are ignored: 007 is not the
+    folder of version 7.
     """
     folder = Path(folder)
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     return sorted(int(name) for name in names if re.fullmatch("0|[1-9][0-9]*", name))
 
 
-def refuse_existing(folder, version):
-    """Raises BadInput where `folder` holds `version`; None, for the next free one, never does."""
-    if version in numbers(folder):
+def check_version_is_free(folder, version):
+    """Raises BadInput if `folder` holds `version`; None, the next free version, always passes."""
+    if version in list_versions(folder):
         raise _exists(Path(folder, str(version)))
 
 
 def _exists(path):
     return BadInput(
-        f"{path} exists, and a version is never overwritten; give --version another number, or "
-        "leave it out for the next free one"
+        f"{path} exists, and versions are never overwritten; choose another --version, or leave it "
+        "out for the next free one"
     )
 
 
 @contextmanager
-def writing_to(folder):
-    """For the time of the context an `OSError` means that `folder` cannot be written to.
-
-    Raises:
-      BadInput: says so, in the place of the `OSError`.
-    """
+def report_write_errors(folder):
+    """Turns an `OSError` of the context into a BadInput: `folder` cannot be written."""
     try:
         yield
     except OSError as error:
         raise BadInput(
-            f"{folder}: cannot be written ({error.strerror or error}); choose an --export_dir "
-            "that is writable and has room"
+            f"{folder}: cannot be written ({error.strerror or error}); choose a writable "
+            "--export_dir with enough free space"
         ) from error
 
 
 @contextmanager
-def written_aside(folder):
+def staged_version(folder):
     """Yields a hidden folder in `folder` to write a version to, for `publish`.
 
-    What killed exports left there is removed first, and what is not published at the end.
+    Removes what killed exports left there, and on exit the hidden folder if it was not published.
 
     Raises:
-      BadInput: nothing can be written there.
+      BadInput: `folder` cannot be written.
     """
     folder = Path(folder)
     with ExitStack() as stack:
-        with writing_to(folder):
+        with report_write_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            aside = stack.enter_context(folder_beside(folder / "export"))
-        yield aside
+            staged = stack.enter_context(staging_folder(folder / "export"))
+        yield staged
 
 
-def publish(written, folder, version=None):
-    """Gives a folder that is written in full its number, and returns its path.
+def publish(staged, folder, version=None):
+    """Renames a complete folder to its version number and returns its path.
 
     Args:
-      written: the folder, with a file in it, in the same file system as `folder`.
-      folder: where the versions are.
-      version: its number, an int; by default one more than the highest there.
+      staged: the folder, not empty, in the same file system as `folder`.
+      folder: the folder of the versions.
+      version: an int; by default one more than the highest version there.
 
     Raises:
-      BadInput: the version exists, or nothing can be written there.
+      BadInput: the version exists, or `folder` cannot be written.
     """
-    with writing_to(folder):
-        for path in Path(written).rglob("*"):
+    with report_write_errors(folder):
+        for path in Path(staged).rglob("*"):
             if path.is_file():
                 make_durable(path)
-        refuse_existing(folder, version)
+        check_version_is_free(folder, version)
         while True:
-            number = max(numbers(folder), default=0) + 1 if version is None else version
+            number = max(list_versions(folder), default=0) + 1 if version is None else version
             path = Path(folder, str(number))
-            if _rename_where_free(written, path):
+            if _rename_if_free(staged, path):
                 return path
             if version is not None:
                 raise _exists(path)
 
 
-def _rename_where_free(written, path):
-    """Renames a folder to `path`, and returns whether it could: another export may be there."""
+def _rename_if_free(staged, path):
+    """Renames a folder to `path` and returns True, or False if another export took `path`."""
     try:
-        Path(written).rename(path)
+        Path(staged).rename(path)
     except OSError as error:
-        # What these mean of a rename, which replaces no folder with content.
+        # A rename does not replace a folder that is not empty; it fails with one of these errors.
         if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
             raise
         return False

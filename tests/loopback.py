@@ -1,4 +1,4 @@
-"""A server of one file on loopback, well-behaved or not."""
+"""A local server for one file, with or without faults."""
 
 import contextlib
 import http.server
@@ -6,12 +6,12 @@ import threading
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves one file on loopback and does to each request what `behaviours` says, in order."""
+    """Serves one file on 127.0.0.1; answers each request with the next of `behaviors`."""
 
-    def __init__(self, content, *behaviours):
+    def __init__(self, content, *behaviors):
         super().__init__(("127.0.0.1", 0), Handler)
         self.content = content
-        self.behaviours = list(behaviours)
+        self.behaviors = list(behaviors)
         self.ranges = []
         self.url = f"http://127.0.0.1:{self.server_port}/flower_photos.tgz"
 
@@ -19,8 +19,8 @@ class Server(http.server.ThreadingHTTPServer):
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.server.ranges.append(self.headers.get("Range"))
-        behaviour = self.server.behaviours.pop(0) if self.server.behaviours else send
-        behaviour(self, self.server.content)
+        behavior = self.server.behaviors.pop(0) if self.server.behaviors else send
+        behavior(self, self.server.content)
 
     def log_message(self, *args):
         pass
@@ -36,18 +36,18 @@ def reply(handler, body, status=200, length=None, **headers):
 
 
 def send(handler, content, most=None):
-    """Sends the file, or what the Range asks for, as a good server does."""
-    wanted = handler.headers.get("Range")
-    if wanted is None:
+    """Sends the file, or the part that the Range header requests."""
+    requested = handler.headers.get("Range")
+    if requested is None:
         reply(handler, content[:most], length=len(content), Content_Type="application/gzip")
         return
-    start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+    start = int(requested.removeprefix("bytes=").removesuffix("-"))
     place = f"bytes {start}-{len(content) - 1}/{len(content)}"
     body = content[start:][:most]
     reply(handler, body, 206, length=len(content) - start, Content_Range=place)
 
 
-def break_off_early(handler, content):
+def interrupt_early(handler, content):
     send(handler, content, most=len(content) // 4)
 
 
@@ -79,7 +79,7 @@ def too_much(handler, content):
     without_length(handler, content * 2)
 
 
-def lie_about_the_length(handler, content):
+def announce_too_long(handler, content):
     reply(handler, content, length=len(content) + 7)
 
 
@@ -88,8 +88,8 @@ def other_bytes(handler, content):
 
 
 @contextlib.contextmanager
-def served(content, *behaviours):
-    with Server(content, *behaviours) as server:
+def served(content, *behaviors):
+    with Server(content, *behaviors) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

@@ -1,4 +1,4 @@
-"""Networks with random weights on the sides of slim and Keras, and how the two are compared."""
+"""Networks with random weights in slim and Keras, and their comparison."""
 
 import functools
 import zlib
@@ -9,37 +9,41 @@ import numpy as np
 import pytest
 from tensorflow.core.protobuf.rewriter_config_pb2 import RewriterConfig
 
-from nets import factory
-from nets.keras_files import eager_keras
-from nets.keras_layers import APPLICATIONS
-from nets.keras_models import padded_like_slim, to_keras
-from nets.keras_weights import read
+from keras_conversion.files import eager_keras
+from keras_conversion.layers import APPLICATIONS
+from keras_conversion.models import pad_like_slim, to_keras
+from keras_conversion.weights import read_keras_weights
+from nets import nets_factory
 from slim_on_tf2 import slim, tf
 
 CLASSES = 5  # as in the golden files
 SMALL = "mobilenet_v1_025"
 
+# float32 epsilon times 500, more layers than any path through NASNet has: the rounding error of a
+# network's output relative to the largest.
+ROUNDING = 500 * 2.0**-23
+
 
 def large(cases):
-    """Cases, tuples of a test's parameters, for `make test-nets` alone."""
+    """Marks cases, tuples of a test's parameters, for `make test-nets`."""
     return [pytest.param(*case, marks=pytest.mark.large) for case in cases]
 
 
 class SlimNetwork:
-    """A slim network in evaluation mode, at one size."""
+    """A slim network in evaluation mode, for one image size."""
 
     def __init__(self, name, size):
         self.name, self.size = name, size
         with tf.Graph().as_default() as graph:
             self.images = tf.placeholder(tf.float32, [None, size, size, 3])
-            _, self.end_points = factory.get_network_fn(name, CLASSES)(self.images)
+            _, self.end_points = nets_factory.get_network_fn(name, CLASSES)(self.images)
             self.variables = slim.get_model_variables()
-        # To make the graph faster takes longer than the few times that it is run.
-        as_it_is = tf.GraphOptions(rewrite_options=RewriterConfig(disable_meta_optimizer=True))
-        self.session = tf.Session(graph=graph, config=tf.ConfigProto(graph_options=as_it_is))
+        # Optimizing the graph takes longer than the few runs.
+        not_optimized = tf.GraphOptions(rewrite_options=RewriterConfig(disable_meta_optimizer=True))
+        self.session = tf.Session(graph=graph, config=tf.ConfigProto(graph_options=not_optimized))
 
     def run(self, values, images, end_point="Logits"):
-        """What the network computes with `values`, of which it needs those of `end_point`."""
+        """Runs the network; `values` needs only the variables that `end_point` depends on."""
         variables = [v for v in self.variables if v.op.name in values]
         feeds = {v.initializer.inputs[1]: values[v.op.name] for v in variables}
         self.session.run([v.initializer for v in variables], feeds)
@@ -47,7 +51,7 @@ class SlimNetwork:
 
 
 def random_model(name, num_classes=CLASSES, size=None):
-    """A network of keras.applications that gives logits, or features; all its weights random."""
+    """Builds a network of keras.applications with random weights, which returns logits."""
     application = APPLICATIONS[name]
     size = size or application.smallest_image_size
     head = {"classes": num_classes, "classifier_activation": None} if num_classes else {}
@@ -64,7 +68,7 @@ def random_model(name, num_classes=CLASSES, size=None):
 
 
 def randomize(model):
-    """Gives each weight of a Keras model a random value."""
+    """Sets each weight of a Keras model to a random value."""
     for number, layer in enumerate(model.layers):
         layer.set_weights(
             [
@@ -75,7 +79,7 @@ def randomize(model):
 
 
 def random_value(name, shape):
-    """float32 value for a weight whose name ends as Keras and slim both call it."""
+    """Returns a float32 array; `name` ends like the name of the weight in Keras and slim."""
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     if name.endswith(("gamma", "moving_variance")):
         return rng.uniform(0.7, 1.3, shape).astype(np.float32)
@@ -88,19 +92,19 @@ def random_value(name, shape):
 
 @functools.cache
 def small():
-    """A Keras model of `SMALL` and what is to be read of it; no test may change the two."""
+    """Returns a Keras model of `SMALL` and its weights for slim; do not change them."""
     model = random_model(SMALL)
-    return model, read(model, SMALL)
+    return model, read_keras_weights(model, SMALL)
 
 
 def small_values():
-    """A value for each variable of the small slim network."""
+    """Returns a value for each variable of the small slim network."""
     variables = golden_nets.read(SMALL)["variables"]
     return {name: random_value(name, shape) for name, shape, _ in variables}
 
 
 def run_keras(model, name, images):
-    """What a Keras model of the network `name` makes of RGB images."""
+    """Runs a Keras model of the network `name` on RGB images."""
     if name.startswith(("resnet_v1", "vgg")):
         images = images[..., ::-1]
     with eager_keras():
@@ -108,13 +112,13 @@ def run_keras(model, name, images):
 
 
 def assert_close(actual, expected):
-    """Equal but for rounding, and of a network that looks at its images."""
+    """Checks equality up to rounding, and that the output depends on the images."""
     assert np.abs(expected[0] - expected[1]).max() > 0.003 * np.abs(expected).max()
-    np.testing.assert_allclose(actual, expected, atol=2e-5 * np.abs(expected).max())
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=ROUNDING * np.abs(expected).max())
 
 
 def assert_same(actual, expected):
-    """Equal names, and values but for the rounding of a variance that has taken up an epsilon."""
+    """Checks equal names and values, up to the rounding of a variance plus an epsilon."""
     np.testing.assert_equal(sorted(actual), sorted(expected))
     for name, value in expected.items():
         np.testing.assert_allclose(actual[name], value, rtol=1e-6, atol=1e-8, err_msg=name)
@@ -122,14 +126,14 @@ def assert_same(actual, expected):
 
 
 def check_from_keras(network):
-    """`network`, a SlimNetwork, computes what Keras's computes whose weights it has."""
+    """Checks that a `SlimNetwork` with Keras's weights computes what Keras computes."""
     model = random_model(network.name, size=network.size)
     if network.name.startswith("resnet_v2"):
-        with eager_keras():  # positive before pooling, where Keras's zeros then do not count
+        with eager_keras():  # positive before pooling, so that Keras's zero padding has no effect
             model.get_layer("conv1_conv").bias.assign(np.full(64, 10, np.float32))
-    values = read(model, network.name)
-    if network.name.startswith("nasnet"):  # where they count at any size
-        padded = padded_like_slim(network.name, model)
+    values = read_keras_weights(model, network.name)
+    if network.name.startswith("nasnet"):  # where zero padding has an effect at every size
+        padded = pad_like_slim(network.name, model)
         with eager_keras():
             padded.set_weights(model.get_weights())
         model = padded
@@ -138,9 +142,9 @@ def check_from_keras(network):
 
 
 def check_to_keras(network):
-    """The Keras model made of `network`, a SlimNetwork, computes the same and holds the same."""
+    """Checks that the Keras model of a `SlimNetwork` computes the same, with the same weights."""
     values = {v.op.name: random_value(v.op.name, v.shape.as_list()) for v in network.variables}
     images = golden_fill.images(network.size)
     model = to_keras(network.name, values, network.size, classifier_activation=None)
     assert_close(run_keras(model, network.name, images), network.run(values, images))
-    assert_same(read(model, network.name), values)
+    assert_same(read_keras_weights(model, network.name), values)

@@ -4,16 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from tiny_photos import tiny_photo, write_photos
 
-from bad_input import BadInput
 from datasets import batches
 from datasets.batches import check_records, load_batch
 from datasets.examples import make_example, write_examples
 from datasets.shards import write_shards
 from datasets.splits import get_split
 from slim_on_tf2 import tf
+from system.errors import BadInput
 
 NUM_TRAIN, NUM_VALIDATION = 23, 4
 
@@ -41,7 +40,7 @@ def validation(converted):
 
 
 def write_dataset(folder, examples):
-    """Makes a dataset of one shard out of serialized examples, as another program might."""
+    """Writes a dataset of one shard of serialized examples, like another program."""
     folder.mkdir()
     (folder / "labels.txt").write_text("0:daisy\n1:roses\n")
     write_examples(folder / "other_train-00000-of-00001.tfrecord", examples)
@@ -55,77 +54,73 @@ def encode(image, file_format, **options):
 
 
 def read(dataset, num_batches=None):
-    """Returns the first batches, or all, joined: {name: array}."""
+    """Returns the first batches, or all of them, concatenated: {name: array}."""
     iterator = tf.data.make_one_shot_iterator(dataset)
-    following, got = iterator.get_next(), []
+    batch, got = iterator.get_next(), []
     with tf.Session() as session:
         try:
             while num_batches is None or len(got) < num_batches:
-                got.append(session.run(following))
+                got.append(session.run(batch))
         except tf.errors.OutOfRangeError:
             assert num_batches is None
     return {name: np.concatenate([batch[name] for batch in got]) for name in got[0]}
 
 
+def resize(encoded, height, width, seed):
+    image = tf.image.decode_image(encoded, channels=3, expand_animations=False)
+    return tf.image.resize(image, [height, width])
+
+
 def noisy(encoded, height, width, seed):
-    """A preprocessing whose outcome shows the seed it was given."""
-    image = tf.image.resize(tf.image.decode_jpeg(encoded, channels=3), [height, width])
-    return image + tf.random.stateless_uniform([height, width, 3], seed)
+    """A preprocessing function whose result depends on the seed."""
+    noise = tf.random.stateless_uniform([height, width, 3], seed)
+    return resize(encoded, height, width, seed) + noise
 
 
 def load_noisy(dataset, **options):
-    options = {"batch_size": 5, "seed": 7, "with_raw": True} | options
+    options = {"batch_size": 5, "seed": 7, "with_filenames": True} | options
     return load_batch(dataset, options.pop("batch_size"), 8, 6, True, noisy, **options)
 
 
 @pytest.fixture(scope="module")
-def whole(converted):
-    """The first hundred examples of a run that nothing interrupts."""
+def uninterrupted(converted):
+    """The first hundred examples of an uninterrupted run."""
     with tf.Graph().as_default():
         return read(load_noisy(get_split("train", converted)), num_batches=20)
 
 
 def test_training_batches_have_fixed_shapes(train):
-    shapes = {k: v.shape.as_list() for k, v in load_noisy(train).element_spec.items()}
-    assert shapes == {
-        "images": [5, 8, 6, 3],
-        "labels": [5],
-        "raw_images": [5, 8, 6, 3],
-        "filenames": [5],
+    spec = load_noisy(train).element_spec
+    assert {name: (tensor.shape.as_list(), tensor.dtype) for name, tensor in spec.items()} == {
+        "images": ([5, 8, 6, 3], tf.float32),
+        "labels": ([5], tf.int64),
+        "filenames": ([5], tf.string),
     }
-    types = {k: v.dtype for k, v in load_noisy(train).element_spec.items()}
-    assert types == {
-        "images": tf.float32,
-        "labels": tf.int64,
-        "raw_images": tf.uint8,
-        "filenames": tf.string,
-    }
-    plain = load_batch(train, 5, 8, 6, is_training=True)
-    assert set(plain.element_spec) == {"images", "labels"}
+    assert set(load_noisy(train, with_filenames=False).element_spec) == {"images", "labels"}
 
 
-def test_every_epoch_holds_each_photo_once_in_an_order_of_its_own(whole):
-    seen = whole["filenames"]
+def test_every_epoch_has_each_image_once_in_a_new_order(uninterrupted):
+    seen = uninterrupted["filenames"]
     epochs = [seen[e * NUM_TRAIN : (e + 1) * NUM_TRAIN].tolist() for e in range(4)]
     assert all(len(set(epoch)) == NUM_TRAIN for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 4
 
 
-def test_labels_belong_to_their_photos(train, whole):
-    for filename, label in zip(whole["filenames"], whole["labels"]):
+def test_labels_belong_to_their_images(train, uninterrupted):
+    for filename, label in zip(uninterrupted["filenames"], uninterrupted["labels"]):
         assert train.labels_to_names[label] == filename.decode().split("/")[0]
 
 
 @pytest.mark.parametrize("first", [5, NUM_TRAIN, NUM_TRAIN + 2, 3 * NUM_TRAIN - 1])
-def test_a_resumed_stream_is_the_uninterrupted_one_bit_for_bit(train, whole, first):
+def test_resumed_run_reads_what_the_uninterrupted_run_reads(train, uninterrupted, first):
     with tf.Graph().as_default():
-        tf.set_random_seed(first)  # the graph's seed has no say in it
+        tf.set_random_seed(first)  # the seed of the graph has no effect
         resumed = read(load_noisy(train, first_example=first), num_batches=5)
     for name, values in resumed.items():
-        np.testing.assert_array_equal(values, whole[name][first : first + 25], strict=True)
+        np.testing.assert_array_equal(values, uninterrupted[name][first : first + 25], strict=True)
 
 
-def test_what_is_left_out_on_resuming_is_not_decoded(train):
+def test_skipped_examples_are_not_decoded(train):
     decoded = []
 
     def watched(encoded, height, width, seed):
@@ -138,13 +133,13 @@ def test_what_is_left_out_on_resuming_is_not_decoded(train):
     assert min(decoded) == 20
 
 
-def test_the_same_photo_is_augmented_anew_in_each_epoch(whole):
-    again = whole["filenames"].tolist().index(whole["filenames"][0], 1)
-    assert np.abs(whole["images"][again] - whole["images"][0]).max() > 0.1
-    np.testing.assert_array_equal(whole["raw_images"][again], whole["raw_images"][0])
+def test_augmentation_differs_between_epochs(uninterrupted):
+    again = uninterrupted["filenames"].tolist().index(uninterrupted["filenames"][0], 1)
+    images = uninterrupted["images"]
+    assert np.abs(images[again] - images[0]).max() > 0.1
 
 
-def test_the_seed_decides_the_order(train):
+def test_order_depends_on_the_seed(train):
     orders = [
         read(load_noisy(train, seed=seed), num_batches=4)["filenames"].tolist()
         for seed in (7, 8, 7)
@@ -152,7 +147,7 @@ def test_the_seed_decides_the_order(train):
     assert orders[0] == orders[2] != orders[1]
 
 
-def test_a_split_larger_than_the_buffer_is_still_read_whole(train, monkeypatch):
+def test_split_larger_than_the_buffer_is_read_completely(train, monkeypatch):
     monkeypatch.setattr(batches, "MAX_SHUFFLED", 4)
     monkeypatch.setattr(batches, "MAX_INTERLEAVED", 2)
     seen = read(load_noisy(train, batch_size=NUM_TRAIN), num_batches=2)["filenames"].tolist()
@@ -160,13 +155,13 @@ def test_a_split_larger_than_the_buffer_is_still_read_whole(train, monkeypatch):
     assert seen[:NUM_TRAIN] != seen[NUM_TRAIN:]
 
 
-def test_a_batch_may_be_larger_than_the_split(validation):
+def test_batch_may_be_larger_than_the_split(validation):
     got = read(load_noisy(validation, batch_size=10), num_batches=1)
     assert sorted(np.unique(got["filenames"], return_counts=True)[1]) == [2, 2, 3, 3]
 
 
-def test_evaluation_reads_each_photo_once_in_the_order_of_the_shards(validation):
-    got = read(load_batch(validation, 3, 8, 6, is_training=False, with_raw=True))
+def test_evaluation_reads_each_image_once_in_the_order_of_the_shards(validation):
+    got = read(load_batch(validation, 3, 8, 6, False, resize, with_filenames=True))
     written = []
     for shard in validation.data_sources:
         for record in tf.python_io.tf_record_iterator(shard):
@@ -176,7 +171,7 @@ def test_evaluation_reads_each_photo_once_in_the_order_of_the_shards(validation)
     assert len(set(written)) == NUM_VALIDATION
 
 
-def test_evaluation_gives_no_seed(validation):
+def test_preprocessing_gets_no_seed_in_evaluation(validation):
     seeds = []
 
     def remember(encoded, height, width, seed):
@@ -187,39 +182,14 @@ def test_evaluation_gives_no_seed(validation):
     assert seeds == [None]
 
 
-def test_by_default_the_whole_photo_is_resized_and_scaled(validation, converted):
-    got = read(load_batch(validation, 4, 15, 20, is_training=False, with_raw=True))
-    for image, filename in zip(got["images"], got["filenames"]):
-        photo = Image.open(converted.parent / "photos" / filename.decode())
-        small = np.asarray(photo.resize((20, 15), Image.Resampling.BILINEAR), np.float32)
-        assert np.abs(image - (small / 127.5 - 1)).mean() < 0.02
-        assert -1 <= image.min() < image.max() <= 1
-
-
-@pytest.mark.parametrize(
-    ("height", "width", "box"),
-    [
-        (12, 12, (5, 0, 35, 30)),  # the middle 30 x 30 of 40 x 30 pixels
-        (6, 12, (0, 5, 40, 25)),
-        (20, 10, (12, 0, 27, 30)),
-    ],
-)
-def test_raw_images_show_the_middle_without_distortion(validation, converted, height, width, box):
-    got = read(load_batch(validation, 4, height, width, is_training=False, with_raw=True))
-    for image, filename in zip(got["raw_images"], got["filenames"]):
-        photo = Image.open(converted.parent / "photos" / filename.decode()).crop(box)
-        expected = np.asarray(photo.resize((width, height), Image.Resampling.BILINEAR), np.float32)
-        assert np.abs(image - expected).mean() < 2.5
-
-
-def test_records_without_file_names_are_read(tmp_path):
+def test_records_without_names_are_read(tmp_path):
     example = tf.train.Example.FromString(
         make_example(encode(tiny_photo(1), "JPEG"), 16, 24, 1, "roses", "roses/1.jpg")
     )
     for feature in ("image/filename", "image/class/text", "image/format", "image/height"):
         del example.features.feature[feature]
     dataset = write_dataset(tmp_path / "old", [example.SerializeToString()])
-    got = read(load_batch(dataset, 1, 8, 6, is_training=False, with_raw=True))
+    got = read(load_batch(dataset, 1, 8, 6, False, resize, with_filenames=True))
     assert got["labels"].tolist() == [1]
     assert got["filenames"].tolist() == [b""]
 
@@ -230,31 +200,23 @@ def test_records_of_other_formats_are_read(tmp_path, file_format, is_training):
     photo = tiny_photo(1, 40, 30)
     record = make_example(encode(photo, file_format), 30, 40, 0, "daisy", "daisy/1")
     dataset = write_dataset(tmp_path / "other", [record])
-
-    def whole(encoded, height, width, seed):
-        return tf.cast(tf.image.decode_image(encoded, channels=3, expand_animations=False), "float")
-
-    got = read(load_batch(dataset, 1, 30, 40, is_training, whole, with_raw=True), num_batches=1)
-    pixels = np.asarray(photo, np.float32)
-    most = 10 if file_format == "GIF" else 2  # a GIF has 256 colours
-    assert np.abs(got["images"][0] - pixels).mean() < most
-    if file_format != "GIF":
-        assert np.array_equal(got["images"][0], pixels)
-    assert np.abs(got["raw_images"][0] - pixels).mean() < most
+    got = read(load_batch(dataset, 1, 30, 40, is_training, resize), num_batches=1)
+    difference = np.abs(got["images"][0] - np.asarray(photo, np.float32))
+    assert difference.mean() < 10 if file_format == "GIF" else difference.max() == 0
 
 
-def test_an_empty_split_is_refused(tmp_path):
+def test_empty_split_is_refused(tmp_path):
     dataset = write_dataset(tmp_path / "empty", [])
-    with pytest.raises(BadInput, match="the split 'train' has no photos"):
-        load_batch(dataset, 5, 8, 6, is_training=True)
+    with pytest.raises(BadInput, match="the split 'train' has no images"):
+        load_batch(dataset, 5, 8, 6, True, resize)
 
 
-def test_sound_records_pass_the_check(train, validation):
+def test_valid_records_pass_the_check(train, validation):
     check_records(train)
     check_records(validation)
 
 
-def test_a_corrupt_record_is_named_with_its_shard_and_index(tmp_path, converted):
+def test_corrupt_record_is_named_with_its_shard_and_index(tmp_path, converted):
     photo = encode(tiny_photo(1), "JPEG")
     records = [make_example(photo, 16, 24, 0, "daisy", f"daisy/{i}.jpg") for i in range(5)]
     dataset = write_dataset(tmp_path / "corrupt", records)
@@ -262,19 +224,19 @@ def test_a_corrupt_record_is_named_with_its_shard_and_index(tmp_path, converted)
     content, stat = bytearray(shard.read_bytes()), shard.stat()
     content[3 * (len(content) // 5) + 100] ^= 0xFF  # the five records are equally long
     shard.write_bytes(content)
-    os.utime(shard, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # as a failing disk would do it
+    os.utime(shard, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # like a failing disk
     dataset = get_split("train", tmp_path / "corrupt")
     with pytest.raises(tf.errors.DataLossError):
-        read(load_batch(dataset, 1, 8, 6, is_training=False))
+        read(load_batch(dataset, 1, 8, 6, False, resize))
     with pytest.raises(BadInput, match=r"00000-of-00001.tfrecord: record 3 .* cannot be read"):
         check_records(dataset)
 
 
-def test_a_record_that_holds_no_photo_is_named_with_its_shard_and_index(tmp_path):
+def test_undecodable_image_is_named_with_its_shard_and_index(tmp_path):
     photos = [encode(tiny_photo(1), "JPEG"), b"<html>"]
     records = [make_example(p, 16, 24, 0, "daisy", f"daisy/{i}.jpg") for i, p in enumerate(photos)]
     dataset = write_dataset(tmp_path / "html", records)
     with pytest.raises(tf.errors.InvalidArgumentError):
-        read(load_batch(dataset, 1, 8, 6, is_training=False))
-    with pytest.raises(BadInput, match=r"record 1 .*daisy/1.jpg\) holds no photo that TensorFlow"):
+        read(load_batch(dataset, 1, 8, 6, False, resize))
+    with pytest.raises(BadInput, match=r"record 1 .*daisy/1.jpg\) is not an image that TensorFlow"):
         check_records(dataset)

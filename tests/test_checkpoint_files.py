@@ -4,20 +4,21 @@ from pathlib import Path
 import pytest
 from tiny_checkpoint import save
 
-from bad_input import BadInput
-from nets.checkpoint_files import check_whole, checkpoint_at, checkpoint_in, is_whole
+from checkpointing.files import locate_checkpoint, newest_checkpoint_in
+from checkpointing.reading import check_readable, is_readable
 from slim_on_tf2 import tf
+from system.errors import BadInput
 
 
 @pytest.mark.parametrize("part", ["meta", "index", "data-00000-of-00001"])
-def test_one_file_of_a_checkpoint_is_refused_with_the_name_to_give(run_dir, part):
-    with pytest.raises(BadInput, match="give the name that its files share, .*ckpt-9$"):
-        checkpoint_at(run_dir / f"model.ckpt-9.{part}")
+def test_one_file_of_a_v2_checkpoint_is_refused_with_its_prefix(run_dir, part):
+    with pytest.raises(BadInput, match="give their common prefix, .*ckpt-9$"):
+        locate_checkpoint(run_dir / f"model.ckpt-9.{part}")
 
 
-def test_a_prefix_and_a_folder_name_the_checkpoint(run_dir):
-    assert checkpoint_at(run_dir / "model.ckpt-6") == str(run_dir / "model.ckpt-6")
-    assert checkpoint_at(run_dir) == str(run_dir / "model.ckpt-9")
+def test_prefix_and_folder_name_the_checkpoint(run_dir):
+    assert locate_checkpoint(run_dir / "model.ckpt-6") == str(run_dir / "model.ckpt-6")
+    assert locate_checkpoint(run_dir) == str(run_dir / "model.ckpt-9")
 
 
 def make(folder, *files):
@@ -41,9 +42,9 @@ def make(folder, *files):
         (["inception_v3.ckpt", "model.ckpt-5.index"], "model.ckpt-5"),
     ],
 )
-def test_the_newest_checkpoint_of_a_folder_is_found_at_any_depth(tmp_path, files, expected):
+def test_newest_checkpoint_is_found_at_any_depth(tmp_path, files, expected):
     make(tmp_path, *files)
-    assert checkpoint_in(tmp_path) == checkpoint_at(tmp_path) == str(tmp_path / expected)
+    assert newest_checkpoint_in(tmp_path) == locate_checkpoint(tmp_path) == str(tmp_path / expected)
 
 
 @pytest.mark.parametrize(
@@ -54,11 +55,11 @@ def test_the_newest_checkpoint_of_a_folder_is_found_at_any_depth(tmp_path, files
         ["a.ckpt-3.index", "b.ckpt-3.index"],
     ],
 )
-def test_where_nothing_says_which_is_the_newest_they_are_listed(tmp_path, files):
+def test_equally_new_checkpoints_are_listed(tmp_path, files):
     make(tmp_path, *files)
     names = ", ".join(file.removesuffix(".index") for file in files)
-    with pytest.raises(BadInput, match=rf"newest\? \({names}\); give one of them"):
-        checkpoint_at(tmp_path)
+    with pytest.raises(BadInput, match=rf"several checkpoints \({names}\); give one of them"):
+        locate_checkpoint(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -71,30 +72,30 @@ def test_where_nothing_says_which_is_the_newest_they_are_listed(tmp_path, files)
         ([], 9),
     ],
 )
-def test_the_state_file_of_a_folder_that_was_moved_names_the_newest(run_dir, listed, expected):
+def test_checkpoint_file_of_a_moved_folder_names_the_newest(run_dir, listed, expected):
     lines = [f'model_checkpoint_path: "{path}"' for path in listed[:1]]
     lines += [f'all_model_checkpoint_paths: "{path}"' for path in listed[1:]]
     (run_dir / "checkpoint").write_text("\n".join(lines) + "\n")
-    assert checkpoint_at(run_dir) == str(run_dir / f"model.ckpt-{expected}")
+    assert locate_checkpoint(run_dir) == str(run_dir / f"model.ckpt-{expected}")
 
 
-def test_a_folder_that_tensorflow_wrote_elsewhere_can_be_moved(tmp_path):
+def test_folder_written_by_tensorflow_can_be_moved(tmp_path):
     tf.get_variable("a", [2])
     saver = tf.train.Saver()
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
-        for step in (20, 10):  # the step that was saved last is the lower one
+        for step in (20, 10):  # the last one saved has the lower step
             saver.save(session, str(tmp_path / "before" / "model.ckpt"), step)
     assert str(tmp_path / "before") in (tmp_path / "before" / "checkpoint").read_text()
     (tmp_path / "before").rename(tmp_path / "after")
-    assert checkpoint_at(tmp_path / "after") == str(tmp_path / "after" / "model.ckpt-10")
+    assert locate_checkpoint(tmp_path / "after") == str(tmp_path / "after" / "model.ckpt-10")
 
 
-def test_a_folder_without_a_state_file_names_its_newest_checkpoint(run_dir):
+def test_folder_without_checkpoint_file_names_the_highest_step(run_dir):
     (run_dir / "checkpoint").unlink()
-    assert checkpoint_at(run_dir) == str(run_dir / "model.ckpt-9")
+    assert locate_checkpoint(run_dir) == str(run_dir / "model.ckpt-9")
     (run_dir / "model.ckpt-9.index").unlink()
-    assert checkpoint_at(run_dir) == str(run_dir / "model.ckpt-6")
+    assert locate_checkpoint(run_dir) == str(run_dir / "model.ckpt-6")
 
 
 def cut_in_half(content):
@@ -108,53 +109,53 @@ def flip_a_byte(content):
 
 @pytest.mark.parametrize("damage", [cut_in_half, flip_a_byte])
 @pytest.mark.parametrize("version", ["V1", "V2"])
-def test_a_damaged_checkpoint_is_named_in_one_line(tmp_path, version, damage):
+def test_broken_checkpoint_is_one_line(tmp_path, version, damage):
     path = save(tmp_path / "model.ckpt", getattr(tf.train.SaverDef, version))
-    check_whole(path)
-    assert is_whole(path)
+    check_readable(path)
+    assert is_readable(path)
     file = Path(path) if version == "V1" else Path(f"{path}.data-00000-of-00001")
     file.write_bytes(damage(file.read_bytes()))
     with pytest.raises(
-        BadInput, match=r"model.ckpt is broken \(.+\); fetch or save it anew"
+        BadInput, match=r"model.ckpt is broken \(.+\); download or save it again"
     ) as raised:
-        check_whole(path)
+        check_readable(path)
     assert "\n" not in str(raised.value)
-    assert not is_whole(path)
+    assert not is_readable(path)
 
 
-def test_what_is_no_checkpoint_is_said_to_be_none(tmp_path):
+def test_missing_checkpoint_empty_folder_and_archive_are_refused(tmp_path):
     with pytest.raises(BadInput, match="there is no checkpoint"):
-        checkpoint_at(tmp_path / "nothing.ckpt")
+        locate_checkpoint(tmp_path / "nothing.ckpt")
     with pytest.raises(BadInput, match="holds no checkpoint, .*; give a .ckpt file or its prefix"):
-        checkpoint_at(tmp_path)
+        locate_checkpoint(tmp_path)
     with tarfile.open(tmp_path / "model.tar.gz", "w:gz"):
         pass
     with pytest.raises(BadInput, match="is an archive; unpack it"):
-        checkpoint_at(tmp_path / "model.tar.gz")
+        locate_checkpoint(tmp_path / "model.tar.gz")
 
 
 @pytest.mark.parametrize("name", ["run[1]", "run*", "run?", "run\\1"])
-def test_a_path_that_is_a_pattern_is_refused(tmp_path, name):
+def test_glob_characters_in_a_path_are_refused(tmp_path, name):
     with pytest.raises(BadInput, match="rename the folder"):
-        checkpoint_at(tmp_path / name / "model.ckpt-1")
+        locate_checkpoint(tmp_path / name / "model.ckpt-1")
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>not found</html>", b"x" * 10_000])
-def test_a_file_of_another_kind_is_known_before_tensorflow_reads_it(tmp_path, content):
+def test_other_files_are_refused(tmp_path, content):
     file = tmp_path / "model.ckpt"
     file.write_bytes(content)
-    with pytest.raises(BadInput, match="model.ckpt is no checkpoint, or a part of one: expected"):
-        checkpoint_at(file)
+    with pytest.raises(BadInput, match="model.ckpt is not a complete checkpoint: expected"):
+        locate_checkpoint(file)
 
 
-def test_a_file_of_the_v1_format_is_taken(tmp_path):
+def test_v1_file_is_accepted_only_complete(tmp_path):
     tf.get_variable("a", [3])
     saver = tf.train.Saver(write_version=tf.train.SaverDef.V1)
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
         path = saver.save(session, str(tmp_path / "model.ckpt"))
-    assert checkpoint_at(path) == path
-    whole = (tmp_path / "model.ckpt").read_bytes()
-    (tmp_path / "model.ckpt").write_bytes(whole[:-1])
-    with pytest.raises(BadInput, match="model.ckpt is no checkpoint, or a part of one"):
-        checkpoint_at(path)
+    assert locate_checkpoint(path) == path
+    content = (tmp_path / "model.ckpt").read_bytes()
+    (tmp_path / "model.ckpt").write_bytes(content[:-1])
+    with pytest.raises(BadInput, match="model.ckpt is not a complete checkpoint"):
+        locate_checkpoint(path)

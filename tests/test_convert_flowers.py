@@ -7,21 +7,21 @@ import pytest
 from tiny_photos import write_photos
 
 import convert_flowers
-from bad_input import BadInput
+from system.errors import BadInput
 
 ROOT = Path(__file__).parent.parent
 
 
-def run_main(*argv):
-    return convert_flowers.main([str(word) for word in argv])
+def convert(*argv):
+    return convert_flowers.main(convert_flowers.parse_flags([str(word) for word in argv]))
 
 
-def test_it_converts_and_says_what_came_out(tmp_path, capsys):
+def test_output_has_counts_left_out_files_and_a_line_of_json(tmp_path, capsys):
     photos = write_photos(tmp_path / "photos", {"daisy": 20, "roses": 10})
     for index in range(12):
         (photos / "roses" / f"page{index:02}.jpg").write_text("<html>")
     dataset_dir = tmp_path / "data" / "flowers"
-    status = run_main(
+    status = convert(
         *("--photos_dir", photos, "--dataset_dir", dataset_dir, "--num_shards", 2),
         *("--validation_fraction", 0.2, "--test_fraction", 0.1, "--dataset_name", "garden"),
     )
@@ -33,8 +33,8 @@ def test_it_converts_and_says_what_came_out(tmp_path, capsys):
     assert ["roses", "7", "2", "1", "10"] in rows
     assert ["all", "21", "6", "3", "30"] in rows
     assert "left out: 12" in lines
-    assert "  roses/page09.jpg: an HTML page, no photo" in lines
-    assert "  roses/page10.jpg: an HTML page, no photo" not in lines
+    assert "  roses/page09.jpg: an HTML page, not a photo" in lines
+    assert "  roses/page10.jpg: an HTML page, not a photo" not in lines
     assert f"  ... and more: see skipped in {dataset_dir / 'dataset.json'}" in lines
     assert json.loads(lines[-1]) == {
         "dataset_dir": str(dataset_dir),
@@ -46,12 +46,13 @@ def test_it_converts_and_says_what_came_out(tmp_path, capsys):
     assert (dataset_dir / "garden_test_00001-of-00002.tfrecord").exists()
 
 
-def test_the_flags_have_the_documented_defaults():
-    flags = convert_flowers.parse_flags(["--photos_dir", "p", "--dataset_dir", "d"])
+def test_flags_have_the_documented_defaults(tmp_path):
+    photos = str(write_photos(tmp_path / "photos", {"daisy": 1, "roses": 1}))
+    flags = convert_flowers.parse_flags(["--photos_dir", photos, "--dataset_dir", f"{tmp_path}/d"])
     assert vars(flags) == {
-        "photos_dir": Path("p"),
+        "photos_dir": photos,
         "photos_list": None,
-        "dataset_dir": Path("d"),
+        "dataset_dir": f"{tmp_path}/d",
         "dataset_name": "flowers",
         "num_shards": 5,
         "validation_fraction": 0.1,
@@ -76,9 +77,9 @@ def test_the_flags_have_the_documented_defaults():
         ("--num_shard", "5"),
     ],
 )
-def test_a_bad_flag_is_named_in_one_line(capsys, flag, value):
+def test_invalid_flag_is_named_in_one_line(capsys, flag, value):
     with pytest.raises(SystemExit) as exit_info:
-        run_main("--photos_dir", "p", "--dataset_dir", "d", flag, value)
+        convert("--photos_dir", "p", "--dataset_dir", "d", flag, value)
     assert exit_info.value.code == 2
     message = capsys.readouterr().err
     assert flag in message
@@ -86,31 +87,34 @@ def test_a_bad_flag_is_named_in_one_line(capsys, flag, value):
 
 
 @pytest.mark.parametrize(
-    "flags",
+    ("flags", "expected"),
     [
-        ["--photos_dir", "p"],
-        ["--dataset_dir", "d"],
-        ["--photos_list", "p.csv"],
+        (["--dataset_name=../flowers"], "--dataset_name: expected letters, digits and ._-, got"),
+        (["--dataset_name="], "--dataset_name: expected letters"),
+        (["--num_shards=100000"], "--num_shards: expected at most 99,999, got 100,000"),
+        (["--validation_fraction=0.6", "--test_fraction=0.4"], "a sum below 1.* got 0.6 and 0.4"),
+        (["--photos_list=p.csv"], "--photos_list cannot be combined with --photos_dir"),
     ],
 )
-def test_photos_and_a_folder_for_the_dataset_are_needed(flags):
-    with pytest.raises(BadInput, match="--photos_dir and --dataset_dir are needed.*--photos_list"):
-        run_main(*flags)
+def test_flags_that_cannot_work_are_refused(flags, expected):
+    with pytest.raises(BadInput, match=expected):
+        convert("--photos_dir", "p", "--dataset_dir", "d", *flags)
 
 
-def test_of_a_folder_and_a_list_one_has_to_go():
-    with pytest.raises(BadInput, match="--photos_list .* --photos_dir: leave out one of the two"):
-        run_main("--photos_dir", "p", "--photos_list", "p.csv", "--dataset_dir", "d")
+@pytest.mark.parametrize("flag", ["--photos_dir=p", "--dataset_dir=d", "--photos_list=p.csv"])
+def test_photos_and_a_folder_for_the_dataset_are_required(flag):
+    with pytest.raises(BadInput, match="--photos_dir and --dataset_dir are required.*--photos_li"):
+        convert(flag)
 
 
-def test_a_list_takes_the_place_of_the_folder(tmp_path, capsys):
+def test_list_replaces_the_folder(tmp_path, capsys):
     photos = write_photos(tmp_path / "photos", {"heap": 10})
     (photos / "photos.csv").write_text(
         "file,label\nheap/none.jpg,even\n"
         + "".join(f"heap/{i}.jpg,{'odd' if i % 2 else 'even'}\n" for i in range(10))
     )
     dataset_dir = tmp_path / "data"
-    assert run_main("--photos_list", photos / "photos.csv", "--dataset_dir", dataset_dir) == 0
+    assert convert("--photos_list", photos / "photos.csv", "--dataset_dir", dataset_dir) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "  heap/none.jpg: no such file" in lines
     assert json.loads(lines[-1]) == {
@@ -122,42 +126,31 @@ def test_a_list_takes_the_place_of_the_folder(tmp_path, capsys):
     }
     (photos / "photos.csv").write_text("file,label\nheap/0.jpg,even\n")
     with pytest.raises(BadInput, match="photos.csv: lists one class, expected two or more"):
-        run_main("--photos_list", photos / "photos.csv", "--dataset_dir", tmp_path / "other")
+        convert("--photos_list", photos / "photos.csv", "--dataset_dir", tmp_path / "other")
 
 
-def test_wrong_folders_are_told_before_tensorflow_is_imported(tmp_path):
+def test_wrong_folders_are_reported_before_tensorflow_is_imported(tmp_path):
     (tmp_path / "labels.txt").write_text("0:daisy\n")
     photos = write_photos(tmp_path / "photos", {"daisy": 1, "roses": 1})
     single = write_photos(tmp_path / "single", {"daisy": 1})
     script = (
-        "import sys\n"
-        "import convert_flowers\n"
-        "from bad_input import BadInput\n"
-        "for photos_dir in sys.argv[2:]:\n"
+        "import runpy, sys\n"
+        "dataset_dir, *folders = sys.argv[1:]\n"
+        "for photos_dir in folders:\n"
+        "    sys.argv = ['convert_flowers.py', '--photos_dir', photos_dir,\n"
+        "                '--dataset_dir', dataset_dir]\n"
         "    try:\n"
-        "        convert_flowers.main(['--photos_dir', photos_dir, '--dataset_dir', sys.argv[1]])\n"
-        "    except BadInput as error:\n"
-        "        print(error)\n"
+        "        runpy.run_path('convert_flowers.py', run_name='__main__')\n"
+        "    except SystemExit as end:\n"
+        "        print(end.code)\n"
         "print('tensorflow' in sys.modules)\n"
     )
     command = [sys.executable, "-c", script, tmp_path, tmp_path / "missing", photos, single]
-    lines = subprocess.check_output(command, cwd=ROOT, text=True).splitlines()
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["2", "2", "2", "False"]
+    lines = done.stderr.splitlines()
     assert "missing: no such folder" in lines[0]
-    assert "holds a dataset already" in lines[1]
-    assert "holds one class folder, expected two or more" in lines[2]
-    assert lines[3:] == ["False"]
-
-
-def test_from_the_shell_bad_input_is_one_line(tmp_path):
-    command = [sys.executable, "convert_flowers.py", "--photos_dir", tmp_path / "p"]
-    done = subprocess.run(
-        [*command, "--dataset_dir", tmp_path / "d"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr.startswith("convert_flowers.py: ")
-    assert done.stderr.count("\n") == 1
+    assert "contains a dataset already" in lines[1]
+    assert "contains one class folder, expected two or more" in lines[2]
+    assert len(lines) == 3
+    assert all(line.startswith("convert_flowers.py: ") for line in lines)

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from bad_input import BadInput
-from datasets import factory
-from datasets.factory import DATASETS, fetch, find_dataset
+from datasets import dataset_factory
+from datasets.dataset_factory import DATASETS, fetch, find_dataset
+from system.errors import BadInput
 
 ROOT = Path(__file__).parent.parent
 
 
 @pytest.mark.parametrize("name", DATASETS)
-def test_every_dataset_has_a_module_that_makes_it(name):
+def test_every_dataset_has_a_module_that_creates_it(name):
     module = importlib.import_module(find_dataset(name))
     assert callable(module.download_and_convert)
     assert callable(module.main)
@@ -22,32 +22,30 @@ def test_every_dataset_has_a_module_that_makes_it(name):
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("mnst", "did you mean mnist"),
-        ("flower", "did you mean flowers"),
-        ("birds", "choose of flowers, mnist, digits"),
-        ("", "choose of flowers, mnist, digits"),
+        ("mnst", "did you mean mnist[?] convert_flowers.py converts"),
+        ("flower", "did you mean flowers[?]"),
+        ("birds", "expected flowers, mnist, digits; convert_flowers.py converts"),
+        ("", "expected flowers, mnist, digits;"),
     ],
 )
-def test_an_unknown_name_is_told_with_what_was_meant(name, hint):
-    with pytest.raises(
-        BadInput, match=f"--dataset_name: there is no dataset '{name}' to fetch; {hint}"
-    ):
+def test_unknown_name_gets_a_hint(name, hint):
+    with pytest.raises(BadInput, match=f"--dataset_name: unknown dataset '{name}'; {hint}"):
         find_dataset(name)
 
 
-def test_fetch_calls_the_modules_function(tmp_path, monkeypatch):
+def test_fetch_calls_the_function_of_the_module(tmp_path, monkeypatch):
     module = tmp_path / "tiny_dataset.py"
     module.write_text("def download_and_convert(dataset_dir):\n    return {'name': dataset_dir}\n")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(factory.DATASETS, "tiny", "tiny_dataset")
+    monkeypatch.setitem(dataset_factory.DATASETS, "tiny", "tiny_dataset")
     assert fetch("tiny", "data/tiny") == {"name": "data/tiny"}
-    with pytest.raises(BadInput, match="there is no dataset 'none'"):
+    with pytest.raises(BadInput, match="unknown dataset 'none'"):
         fetch("none", "data/none")
 
 
-def test_the_table_is_read_without_anything_heavy():
+def test_table_needs_no_tensorflow():
     script = (
-        "import sys, datasets.factory, datasets.mnist, datasets.digits, datasets.flowers\n"
+        "import sys, datasets.dataset_factory\n"
         "print([name for name in ('tensorflow', 'sklearn') if name in sys.modules])\n"
     )
     command = [sys.executable, "-c", script]

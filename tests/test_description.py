@@ -1,6 +1,5 @@
 import pytest
 
-from bad_input import BadInput
 from datasets.description import (
     find_shards,
     read_description,
@@ -9,6 +8,7 @@ from datasets.description import (
     write_description,
     write_labels,
 )
+from system.errors import BadInput
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_labels_are_read(tmp_path, content, labels):
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (None, "labels.txt: missing; expected a line 0:daisy a class"),
+        (None, "labels.txt: missing; expected one line per class, such as 0:daisy"),
         (b"", "expected the labels 0 to n - 1 without a gap"),
         (b"0:daisy\nroses\n", "line 2 is 'roses', expected number:name"),
         (b"0:daisy\n1:\n", "line 2 is '1:'"),
@@ -38,14 +38,14 @@ def test_labels_are_read(tmp_path, content, labels):
         (b"0:\xff\n", "cannot be read as UTF-8 text"),
     ],
 )
-def test_broken_labels_are_named_with_the_line(tmp_path, content, expected):
+def test_invalid_labels_are_named_with_their_line(tmp_path, content, expected):
     if content is not None:
         (tmp_path / "labels.txt").write_bytes(content)
     with pytest.raises(BadInput, match=expected):
         read_labels(tmp_path)
 
 
-def test_what_is_written_is_read_back(tmp_path):
+def test_written_files_are_read_back(tmp_path):
     shard = {"file": "a_train_00000-of-00001.tfrecord", "num_examples": 3, "bytes": 9, "sha256": ""}
     split = {"num_examples": 3, "classes": {"daisy": 1, "rôses": 2}, "shards": [shard]}
     description = {"name": "a", "labels": ["daisy", "rôses"], "splits": {"train": split}}
@@ -56,7 +56,7 @@ def test_what_is_written_is_read_back(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dataset.json", "labels.txt"]
 
 
-def test_both_patterns_of_shard_names_are_found_and_nothing_else(tmp_path):
+def test_shards_of_both_name_patterns_are_found(tmp_path):
     names = [
         "my_flowers_train_00000-of-00002.tfrecord",
         "my_flowers_train_00001-of-00002.tfrecord",

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 
 from slim_on_tf2 import tf
-from training import device
+from system import device
 
 GPU = SimpleNamespace(name="/physical_device:GPU:0", device_type="GPU")
 
@@ -12,16 +12,16 @@ GPU = SimpleNamespace(name="/physical_device:GPU:0", device_type="GPU")
     ("gpus", "driver", "expected"),
     [
         ([], False, "Device: CPU"),
-        ([], True, "Device: CPU. There is a GPU that TensorFlow cannot use"),
+        ([], True, "Device: CPU. TensorFlow cannot use the GPU of this machine"),
         ([GPU], True, "Device: GPU NVIDIA H100"),
         ([GPU, GPU], True, "Device: GPU NVIDIA H100 (the first of 2)"),
     ],
 )
-def test_the_device_is_one_line(monkeypatch, tmp_path, gpus, driver, expected):
-    trace = tmp_path / "version"
+def test_device_is_described_in_one_line(monkeypatch, tmp_path, gpus, driver, expected):
+    file = tmp_path / "version"
     if driver:
-        trace.write_text("")
-    monkeypatch.setattr(device, "DRIVER_TRACES", (trace,))
+        file.write_text("")
+    monkeypatch.setattr(device, "DRIVER_FILES", (file,))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus)
     monkeypatch.setattr(
@@ -32,12 +32,12 @@ def test_the_device_is_one_line(monkeypatch, tmp_path, gpus, driver, expected):
     assert ("tensorflow[and-cuda]==" in line) == (driver and not gpus)
 
 
-def test_a_gpu_that_is_hidden_on_purpose_needs_no_cure(monkeypatch, tmp_path):
+def test_hidden_gpu_needs_no_cure(monkeypatch, tmp_path):
     (tmp_path / "version").write_text("")
-    monkeypatch.setattr(device, "DRIVER_TRACES", (tmp_path / "version",))
+    monkeypatch.setattr(device, "DRIVER_FILES", (tmp_path / "version",))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert device.describe_device() == "Device: CPU. CUDA_VISIBLE_DEVICES hides the GPU"
 
 
-def test_memory_of_a_gpu_grows_as_needed():
+def test_gpu_memory_is_allocated_as_needed():
     assert device.session_config().gpu_options.allow_growth

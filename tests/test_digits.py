@@ -8,12 +8,12 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from tiny_archives import names_in
 
-from bad_input import BadInput
 from datasets import digits
 from datasets.digits import download_and_convert, enlarge, read_digits
 from datasets.splits import get_split
 from slim_on_tf2 import tf
-from training import fine_tune
+from system.errors import BadInput
+from train_flowers import fine_tune
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +28,11 @@ def read_records(dataset_dir, split):
     for path in sorted(dataset_dir.glob(f"digits_{split}_*.tfrecord")):
         for serialized in tf.python_io.tf_record_iterator(str(path)):
             features = tf.train.Example.FromString(serialized).features.feature
-            photo = Image.open(io.BytesIO(features["image/encoded"].bytes_list.value[0]))
-            assert (photo.format, photo.mode, photo.size) == ("PNG", "L", (28, 28))
+            image = Image.open(io.BytesIO(features["image/encoded"].bytes_list.value[0]))
+            assert (image.format, image.mode, image.size) == ("PNG", "L", (28, 28))
             assert features["image/format"].bytes_list.value[0] == b"png"
             name = features["image/filename"].bytes_list.value[0].decode()
-            records[name] = (features["image/class/label"].int64_list.value[0], np.asarray(photo))
+            records[name] = (features["image/class/label"].int64_list.value[0], np.asarray(image))
     return records
 
 
@@ -47,13 +47,13 @@ def test_every_digit_of_scikit_learn_is_in_one_split(converted):
     assert description["in_two_classes"] == []
 
 
-def test_a_tenth_of_each_class_is_held_out(converted):
+def test_one_tenth_of_each_class_is_held_out(converted):
     counts = np.bincount(load_digits().target)
     split = get_split("validation", converted[0])
     assert [split.class_counts[str(label)] for label in range(10)] == np.rint(counts / 10).tolist()
 
 
-def test_the_split_is_the_same_each_time_and_another_with_another_seed(tmp_path, converted):
+def test_split_is_reproducible_and_depends_on_the_seed(tmp_path, converted):
     again = download_and_convert(tmp_path / "again", progress=False)
     assert again["splits"] == converted[1]["splits"]
     download_and_convert(tmp_path / "other", seed=1, validation_fraction=0.2, progress=False)
@@ -63,10 +63,10 @@ def test_the_split_is_the_same_each_time_and_another_with_another_seed(tmp_path,
     assert len(held_out & held_out_before) < 80  # of 179; by chance, 36
 
 
-def test_equal_digits_stay_on_one_side(tmp_path, monkeypatch):
+def test_equal_digits_stay_in_one_split(tmp_path, monkeypatch):
     twins = [digit for digit in read_digits()[:100] for _ in range(2)]
     twins = [
-        digits.GreyPicture(f"{index}.png", digit.label, digit.pixels)
+        digits.GrayscaleImage(f"{index}.png", digit.label, digit.pixels)
         for index, digit in enumerate(twins)
     ]
     monkeypatch.setattr(digits, "read_digits", lambda: twins)
@@ -76,7 +76,7 @@ def test_equal_digits_stay_on_one_side(tmp_path, monkeypatch):
     assert held_out == {number ^ 1 for number in held_out}
 
 
-def test_a_digit_is_laid_out_as_mnists_are():
+def test_digit_is_enlarged_to_the_layout_of_mnist():
     pixels = np.zeros([8, 8], np.uint8)
     pixels[:, :4] = 255
     large = enlarge(pixels)
@@ -87,17 +87,17 @@ def test_a_digit_is_laid_out_as_mnists_are():
     assert columns.min() == 4
     assert (large[4:24, 4:12] == 255).all()
     assert (large[:, 16:] == 0).all()
-    assert large[4:24].mean(axis=0)[13] == large[10, 13]  # nothing leaks in from the border
+    assert large[4:24].mean(axis=0)[13] == large[10, 13]  # the border has no effect
     assert np.array_equal(enlarge(pixels.T), large.T)
 
 
-def test_the_greys_are_stretched_to_the_whole_range():
+def test_gray_levels_are_scaled_to_0_to_255():
     pixels = np.stack([digit.pixels for digit in read_digits()])
     np.testing.assert_allclose(pixels, load_digits().images * 255 / 16, atol=0.5)
     assert (pixels.min(), pixels.max()) == (0, 255)
 
 
-def test_a_dataset_that_is_there_is_left_as_it_is(converted):
+def test_existing_dataset_is_left_unchanged(converted):
     folder, description = converted
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
     assert download_and_convert(folder, seed=5) == description
@@ -105,13 +105,13 @@ def test_a_dataset_that_is_there_is_left_as_it_is(converted):
     assert names_in(folder.parent) == ["digits"]
 
 
-def test_shards_of_another_dataset_are_not_written_over(tmp_path):
+def test_shards_of_another_dataset_are_not_overwritten(tmp_path):
     (tmp_path / "birds_train-00000-of-00001.tfrecord").touch()
-    with pytest.raises(BadInput, match="holds a dataset already"):
+    with pytest.raises(BadInput, match="contains a dataset already"):
         download_and_convert(tmp_path)
 
 
-def test_the_module_runs_from_the_shell(tmp_path, monkeypatch, capsys):
+def test_module_is_a_command(tmp_path, monkeypatch, capsys):
     convert = functools.partial(download_and_convert, progress=False)
     monkeypatch.setattr(digits, "download_and_convert", convert)
     monkeypatch.setattr(digits, "read_digits", lambda: read_digits()[:100])

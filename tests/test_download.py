@@ -3,11 +3,11 @@ import hashlib
 
 import pytest
 from loopback import (
+    announce_too_long,
     answer,
-    break_off_early,
     call_it_gzip,
     ignore_ranges,
-    lie_about_the_length,
+    interrupt_early,
     other_bytes,
     reply,
     served,
@@ -17,16 +17,16 @@ from loopback import (
 )
 from tiny_archives import names_in
 
-import download
-from bad_input import BadInput
-from download import Archive
+from system import download
+from system.download import Archive
+from system.errors import BadInput
 
 CONTENT = bytes(range(256)) * 4096  # a megabyte, in several pieces
 
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch):
-    monkeypatch.setattr(download, "PAUSES", (0, 0, 0))
+    monkeypatch.setattr(download, "RETRY_DELAYS", (0, 0, 0))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
@@ -39,8 +39,8 @@ def fetch_unknown(server, path):
     download.download(server.url, path, Archive(server.url), progress=False)
 
 
-def test_a_transfer_that_breaks_off_is_resumed(tmp_path):
-    with served(CONTENT, break_off_early, break_off_early) as server:
+def test_interrupted_download_is_resumed(tmp_path):
+    with served(CONTENT, interrupt_early, interrupt_early) as server:
         fetch(server, tmp_path / "f.tgz", CONTENT)
         quarter = len(CONTENT) // 4
         rest = len(CONTENT) - quarter
@@ -53,44 +53,44 @@ def test_a_transfer_that_breaks_off_is_resumed(tmp_path):
     assert names_in(tmp_path) == ["f.tgz"]
 
 
-def test_a_transfer_that_always_breaks_off_goes_on_in_the_next_run(tmp_path):
-    with served(CONTENT, *[break_off_early] * 3, *[answer(503)] * 9) as server:
-        with pytest.raises(BadInput, match=r"cannot be fetched \(the server answers 503"):
+def test_repeatedly_interrupted_download_is_resumed_by_the_next_run(tmp_path):
+    with served(CONTENT, *[interrupt_early] * 3, *[answer(503)] * 9) as server:
+        with pytest.raises(BadInput, match=r"cannot be downloaded \(the server answers 503"):
             fetch(server, tmp_path / "f.tgz", CONTENT)
         assert names_in(tmp_path) == [".f.tgz.partial"]
-        server.behaviours.clear()
+        server.behaviors.clear()
         fetch(server, tmp_path / "f.tgz", CONTENT)
         assert server.ranges[-1] == f"bytes={len(CONTENT) // 4 * 3}-"
     assert (tmp_path / "f.tgz").read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("then", [[ignore_ranges], [wrong_range], [answer(416)]])
-def test_a_server_that_cannot_resume_starts_over(tmp_path, then):
-    with served(CONTENT, break_off_early, *then) as server:
+def test_download_restarts_if_the_server_cannot_resume(tmp_path, then):
+    with served(CONTENT, interrupt_early, *then) as server:
         fetch(server, tmp_path / "f.tgz", CONTENT)
     assert (tmp_path / "f.tgz").read_bytes() == CONTENT
 
 
-@pytest.mark.parametrize("behaviour", [call_it_gzip, without_length])
-def test_peculiar_servers_are_understood(tmp_path, behaviour):
-    with served(CONTENT, *[behaviour] * 9) as server:
+@pytest.mark.parametrize("behavior", [call_it_gzip, without_length])
+def test_unusual_headers_are_understood(tmp_path, behavior):
+    with served(CONTENT, *[behavior] * 9) as server:
         fetch(server, tmp_path / "f.tgz", CONTENT)
     assert (tmp_path / "f.tgz").read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "expected"),
+    ("behavior", "expected"),
     [
-        (answer(200), "answers with 6 bytes of text/html, expected the published"),
-        (answer(404), r"cannot be fetched \(404 Client Error"),
-        (lie_about_the_length, "answers with 1,048,583 bytes of"),
-        (too_much, "answers with more than 1,048,576 bytes"),
-        (other_bytes, "sends another file than the published f.tgz"),
+        (answer(200), "the server sends 6 bytes of text/html, expected the published"),
+        (answer(404), r"cannot be downloaded \(404 Client Error"),
+        (announce_too_long, "the server sends 1,048,583 bytes of"),
+        (too_much, "the server sends more than 1,048,576 bytes"),
+        (other_bytes, "the file differs from the published f.tgz"),
     ],
 )
-def test_another_file_is_refused_in_one_line(tmp_path, behaviour, expected):
+def test_other_file_is_refused_in_one_line(tmp_path, behavior, expected):
     with (
-        served(CONTENT, *[behaviour] * 9) as server,
+        served(CONTENT, *[behavior] * 9) as server,
         pytest.raises(BadInput, match=expected) as raised,
     ):
         fetch(server, tmp_path / "f.tgz", CONTENT)
@@ -98,20 +98,18 @@ def test_another_file_is_refused_in_one_line(tmp_path, behaviour, expected):
     assert names_in(tmp_path) == []
 
 
-def test_a_lying_length_that_matches_the_facts_is_no_success(tmp_path):
-    """The server promises the whole file, sends less, and closes, each time."""
-
-    def promise_more(handler, content):
+def test_server_that_never_sends_the_complete_file_is_an_error(tmp_path):
+    def send_less(handler, content):
         reply(handler, content[:1000], length=len(content))
 
-    with served(CONTENT, *[promise_more] * 9) as server:
-        with pytest.raises(BadInput, match=r"cannot be fetched \(it broke off"):
+    with served(CONTENT, *[send_less] * 9) as server:
+        with pytest.raises(BadInput, match=r"cannot be downloaded \(interrupted"):
             fetch(server, tmp_path / "f.tgz", CONTENT)
         assert not (tmp_path / "f.tgz").exists()
 
 
 @pytest.mark.parametrize("leftover", [b"something else", bytes(len(CONTENT)), bytes(2**21)])
-def test_a_leftover_of_another_file_does_no_harm(tmp_path, leftover):
+def test_partial_download_of_another_file_is_discarded(tmp_path, leftover):
     (tmp_path / ".f.tgz.partial").write_bytes(leftover)
     with served(CONTENT) as server:
         fetch(server, tmp_path / "f.tgz", CONTENT)
@@ -119,55 +117,55 @@ def test_a_leftover_of_another_file_does_no_harm(tmp_path, leftover):
     assert names_in(tmp_path) == ["f.tgz"]
 
 
-def test_a_file_of_unknown_size_is_fetched_and_resumed(tmp_path):
-    with served(CONTENT, break_off_early) as server:
+def test_file_of_unknown_size_is_downloaded_and_resumed(tmp_path):
+    with served(CONTENT, interrupt_early) as server:
         fetch_unknown(server, tmp_path / "f.tgz")
         assert server.ranges == [None, f"bytes={len(CONTENT) // 4}-"]
     assert (tmp_path / "f.tgz").read_bytes() == CONTENT
 
 
-@pytest.mark.parametrize("behaviour", [call_it_gzip, without_length])
-def test_a_file_of_unknown_size_from_a_peculiar_server(tmp_path, behaviour):
-    with served(CONTENT, behaviour) as server:
+@pytest.mark.parametrize("behavior", [call_it_gzip, without_length])
+def test_file_of_unknown_size_with_unusual_headers(tmp_path, behavior):
+    with served(CONTENT, behavior) as server:
         fetch_unknown(server, tmp_path / "f.tgz")
     assert (tmp_path / "f.tgz").read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "expected"),
+    ("behavior", "expected"),
     [
-        (answer(200), "answers with 6 bytes of text/html, expected the published"),
-        (lie_about_the_length, r"cannot be fetched \(it broke off"),
+        (answer(200), "the server sends 6 bytes of text/html, expected the published"),
+        (announce_too_long, r"cannot be downloaded \(interrupted"),
     ],
 )
-def test_a_page_or_a_broken_promise_is_no_file_of_unknown_size(tmp_path, behaviour, expected):
-    with served(CONTENT, *[behaviour] * 9) as server, pytest.raises(BadInput, match=expected):
+def test_html_page_or_incomplete_file_of_unknown_size_is_refused(tmp_path, behavior, expected):
+    with served(CONTENT, *[behavior] * 9) as server, pytest.raises(BadInput, match=expected):
         fetch_unknown(server, tmp_path / "f.tgz")
     assert not (tmp_path / "f.tgz").exists()
 
 
-def test_a_server_that_never_ends_is_left_at_the_most_that_an_archive_has(tmp_path):
-    def send_for_ever(handler, content):
+def test_endless_response_is_cut_at_the_size_limit(tmp_path):
+    def send_forever(handler, content):
         handler.send_response(200)
         handler.end_headers()
-        with contextlib.suppress(OSError):  # the other side hangs up
+        with contextlib.suppress(OSError):  # the client disconnects
             while True:
                 handler.wfile.write(content)
         handler.close_connection = True
 
-    most = 3 * len(CONTENT)
+    limit = 3 * len(CONTENT)
     with (
-        served(CONTENT, send_for_ever) as server,
-        pytest.raises(BadInput, match="answers with more than 3,145,728 bytes") as raised,
+        served(CONTENT, send_forever) as server,
+        pytest.raises(BadInput, match="the server sends more than 3,145,728 bytes") as raised,
     ):
-        known = Archive(server.url, max_unpacked=most)
+        known = Archive(server.url, max_unpacked=limit)
         download.download(server.url, tmp_path / "f.tgz", known, progress=False)
     assert "\n" not in str(raised.value)
     assert names_in(tmp_path) == []
 
 
 def version(content, most=None, **tags):
-    """What a server does that has one version of the file, and goes on with that one alone."""
+    """A server with one version of the file, which resumes a download only of that version."""
 
     def behave(handler, _):
         known = handler.headers.get("If-Range")
@@ -197,7 +195,7 @@ MARCH_1, MARCH_2 = "Tue, 01 Mar 2016 10:00:00 GMT", "Wed, 02 Mar 2016 10:00:00 G
         ({"ETag": 'W/"1"', "Last_Modified": MARCH_1}, {"Last_Modified": MARCH_2}, MARCH_1),
     ],
 )
-def test_a_file_that_has_changed_is_fetched_anew(tmp_path, before, after, known):
+def test_changed_file_is_downloaded_from_the_start(tmp_path, before, after, known):
     changed = bytes(reversed(CONTENT))
     first, second = version(CONTENT, most=1000, **before), version(changed, **after)
     with served(CONTENT, first, second) as server:
@@ -208,7 +206,7 @@ def test_a_file_that_has_changed_is_fetched_anew(tmp_path, before, after, known)
     assert names_in(tmp_path) == ["f.tgz"]
 
 
-def test_a_file_that_has_not_changed_is_gone_on_with_in_the_next_run(tmp_path):
+def test_unchanged_file_is_resumed_by_the_next_run(tmp_path):
     first, second = version(CONTENT, most=1000, ETag='"1"'), version(CONTENT, ETag='"1"')
     with served(CONTENT, first, *[answer(503)] * 3, second) as server:
         server.known = []
@@ -222,7 +220,7 @@ def test_a_file_that_has_not_changed_is_gone_on_with_in_the_next_run(tmp_path):
     assert names_in(tmp_path) == ["f.tgz"]
 
 
-def test_a_digest_may_be_of_any_algorithm(tmp_path):
+def test_digest_may_use_any_algorithm(tmp_path):
     file = tmp_path / "f"
     file.write_bytes(b"abc")
     md5, sha1 = "900150983cd24fb0d6963f7d28e17f72", "a9993e364706816aba3e25717850c26c9cd0d89d"

@@ -11,7 +11,7 @@ import pytest
 from tiny_photos import write_photos
 from tiny_run import CLASSES, rows, words
 
-from nets.factory import get_network_fn
+from nets.nets_factory import get_network_fn
 from slim_on_tf2 import slim, tf
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -60,7 +60,7 @@ def test_convert_train_kill_resume_evaluate(tmp_path):
 
     lines = script("train_flowers.py", *flags)
     result = json.loads(lines[-1])
-    assert any(f"Going on from {saved}" in line for line in lines)
+    assert any(f"Resuming from {saved}" in line for line in lines)
     assert result["steps"] == 8
     assert [int(row["step"]) for row in rows(log)] == list(range(1, 9))
 
@@ -73,7 +73,7 @@ def test_convert_train_kill_resume_evaluate(tmp_path):
     assert evaluated["accuracy"] == pytest.approx(result["best_accuracy"], abs=1e-6)
 
 
-def test_a_mistake_is_one_line_and_status_2(tmp_path):
+def test_wrong_input_is_one_line_and_exit_status_2(tmp_path):
     for name, *flags in (
         ("train_flowers.py", "--batch_size=0"),
         ("train_flowers.py", f"--dataset_dir={tmp_path / 'nowhere'}"),

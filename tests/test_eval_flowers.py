@@ -4,15 +4,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scripts
 from PIL import Image
 from tiny_run import CLASSES, make_dataset, rows, train, words
+from tolerance import float32_tolerance
 
 import eval_flowers
 import train_flowers
-from bad_input import BadInput
 from datasets.splits import get_split
+from evaluation.plot_windows import show
 from slim_on_tf2 import tf
-from training.evaluator import Diverged, Evaluator
+from system.errors import BadInput
+from training.failures import Diverged
 from training.run_record import read_run
 
 PLOTS = ("predictions", "mistakes", "confusion_matrix", "calibration", "per_class")
@@ -24,8 +27,8 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     data = make_dataset(folder)
     with tf.Graph().as_default():
-        train_flowers.main(words(data, folder / "log", num_epochs=1))
-        eval_flowers.main([f"--log_dir={folder / 'log'}", "--batch_size=4"])
+        scripts.run(train_flowers, words(data, folder / "log", num_epochs=1))
+        scripts.run(eval_flowers, [f"--log_dir={folder / 'log'}", "--batch_size=4"])
     return folder
 
 
@@ -34,7 +37,7 @@ def read_predictions(path):
         return list(csv.DictReader(file))
 
 
-def test_the_figures_are_those_of_a_count_by_hand(run):
+def test_metrics_equal_a_count_by_hand(run):
     metrics = json.loads((run / "log" / "eval" / "metrics.json").read_text())
     rows = read_predictions(run / "log" / "eval" / "predictions.csv")
     assert list(rows[0]) == ["filename", "label", "prediction", *CLASSES]
@@ -61,23 +64,23 @@ def test_the_figures_are_those_of_a_count_by_hand(run):
 @pytest.mark.parametrize(
     "flags", [{"use_grayscale": True, "preprocessing_name": "none"}, {"model_name": "lenet"}]
 )
-def test_the_evaluation_sees_photos_as_the_training_did(run, tmp_path, capsys, flags):
+def test_evaluation_prepares_images_as_training_did(run, tmp_path, capsys, flags):
     _, trained, _ = train(run / "data", tmp_path, capsys, max_number_of_steps=2, **flags)
-    eval_flowers.main([f"--log_dir={tmp_path}"])
+    scripts.run(eval_flowers, [f"--log_dir={tmp_path}"])
     evaluated = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert evaluated["accuracy"] == pytest.approx(trained["accuracy"], abs=1e-6)
     (validation,) = rows(tmp_path, "validation")
-    assert evaluated["loss"] == pytest.approx(float(validation["loss"]), rel=1e-5)
+    assert evaluated["loss"] == pytest.approx(float(validation["loss"]), rel=float32_tolerance(28))
 
 
-def test_validation_in_training_agrees(run):
+def test_evaluation_agrees_with_validation_in_training(run):
     best = json.loads((run / "log" / "best" / "best.json").read_text())
     metrics = json.loads((run / "log" / "eval" / "metrics.json").read_text())
     assert best["accuracy"] == pytest.approx(metrics["accuracy"])
-    assert best["loss"] == pytest.approx(metrics["loss"], rel=1e-5)
+    assert best["loss"] == pytest.approx(metrics["loss"], rel=float32_tolerance(28))
 
 
-def test_the_plots_are_pictures_and_stand_in_tensorboards_events(run):
+def test_plots_are_written_and_shown_in_tensorboard(run):
     for name in PLOTS:
         assert Image.open(run / "log" / "eval" / f"{name}.png").size[0] > 300
     tags = {}
@@ -88,7 +91,7 @@ def test_the_plots_are_pictures_and_stand_in_tensorboards_events(run):
     assert set(tags.values()) == {3}
 
 
-def test_the_page_and_tensorboards_pages_are_of_these_predictions(run):
+def test_report_and_projector_show_the_predictions(run):
     folder = run / "log" / "eval"
     metrics = json.loads((folder / "metrics.json").read_text())
     page = (folder / "report.html").read_text()
@@ -102,7 +105,7 @@ def test_the_page_and_tensorboards_pages_are_of_these_predictions(run):
     assert np.loadtxt(folder / "projector" / "features.tsv").shape == (6, 256)
 
 
-def test_what_a_comparison_needs_is_written(run, capsys):
+def test_metrics_hold_what_a_comparison_reads(run, capsys):
     metrics = json.loads((run / "log" / "eval" / "metrics.json").read_text())
     reader = tf.train.load_checkpoint(metrics["checkpoint"])
     shapes = reader.get_variable_to_shape_map()
@@ -110,39 +113,40 @@ def test_what_a_comparison_needs_is_written(run, capsys):
     assert metrics["parameters"] == sum(int(np.prod(shapes[name])) for name in trained)
     files = Path(metrics["checkpoint"]).parent.glob("model.ckpt-3.*")
     assert metrics["checkpoint_bytes"] == sum(file.stat().st_size for file in files)
-    eval_flowers.main(["--compare", str(run / "log"), str(run / "log")])
+    scripts.run(eval_flowers, ["--compare", str(run / "log"), str(run / "log")])
     first, second = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert first["mcnemar"] is None
     assert second["mcnemar"] == {"gained": 0, "lost": 0, "p_value": 1.0}
 
 
-def test_a_watch_evaluates_each_checkpoint_of_a_run_that_has_ended(run, tmp_path, capsys):
+def test_watch_evaluates_each_checkpoint_of_an_ended_run(run, tmp_path, capsys):
     _, trained, _ = train(run / "data", tmp_path, capsys, max_number_of_steps=4, save_steps=2)
-    eval_flowers.main([f"--log_dir={tmp_path}", "--watch"])
+    scripts.run(eval_flowers, [f"--log_dir={tmp_path}", "--watch"])
     lines = [json.loads(x) for x in capsys.readouterr().out.splitlines() if x.startswith("{")]
     assert [line["global_step"] for line in lines] == [0, 2, 3, 4]
     assert lines[-1]["accuracy"] == pytest.approx(trained["accuracy"], abs=1e-6)
 
 
-def test_heat_maps_stand_beside_the_mistakes(run, tmp_path):
+def test_explain_adds_heat_maps_to_the_mistakes(run, tmp_path):
     metrics = json.loads((run / "log" / "eval" / "metrics.json").read_text())
     assert metrics["accuracy"] < 1
-    eval_flowers.main([f"--log_dir={run / 'log'}", f"--eval_dir={tmp_path}", "--explain"])
+    scripts.run(eval_flowers, [f"--log_dir={run / 'log'}", f"--eval_dir={tmp_path}", "--explain"])
     plain = Image.open(run / "log" / "eval" / "mistakes.png")
     explained = Image.open(tmp_path / "mistakes.png")
     assert explained.size != plain.size
 
 
-def test_a_path_and_latest_name_the_same_checkpoint_as_best_here(run, tmp_path):
+def test_latest_and_a_path_select_the_same_checkpoint(run, tmp_path):
     results = []
     for which in ("latest", str(run / "log" / "model.ckpt-3")):
-        eval_flowers.main(
+        scripts.run(
+            eval_flowers,
             [
                 f"--log_dir={run / 'log'}",
                 f"--checkpoint={which}",
                 f"--eval_dir={tmp_path}",
                 "--batch_size=4",
-            ]
+            ],
         )
         results.append(read_predictions(tmp_path / "predictions.csv"))
     assert results[0] == results[1] == read_predictions(run / "log" / "eval" / "predictions.csv")
@@ -151,61 +155,63 @@ def test_a_path_and_latest_name_the_same_checkpoint_as_best_here(run, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
-        (["--log_dir=nowhere"], "nowhere/run.json is missing"),
-        (["--checkpoint=nowhere.ckpt"], "--checkpoint nowhere.ckpt: there is no such checkpoint"),
+        (["--log_dir=nowhere"], "nowhere/run.json does not exist"),
+        (["--checkpoint=nowhere.ckpt"], "--checkpoint nowhere.ckpt does not exist"),
         (["--split=holdout"], "holdout"),
         (["--dataset_dir=nowhere"], "nowhere"),
     ],
 )
-def test_a_flag_that_cannot_work_is_named(run, flags, expected):
+def test_wrong_flag_is_named(run, flags, expected):
     with pytest.raises(BadInput, match=expected) as error:
-        eval_flowers.main([f"--log_dir={run / 'log'}", *flags])
+        scripts.run(eval_flowers, [f"--log_dir={run / 'log'}", *flags])
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
-        (["--compare", "a", "b", "--split=test"], "--split says nothing with --compare"),
-        (["--watch", "--checkpoint=latest"], "--checkpoint says nothing with --watch"),
-        (["--watch", "--show"], "--show says nothing with --watch"),
-        (["--timeout=3"], "--timeout is for --watch"),
+        (["--compare", "a", "b", "--split=test"], "--split cannot be combined with --compare"),
+        (["--watch", "--checkpoint=latest"], "--checkpoint cannot be combined with --watch"),
+        (["--watch", "--show"], "--show cannot be combined with --watch"),
+        (["--timeout=3"], "--timeout requires --watch"),
     ],
 )
-def test_flags_that_do_not_go_together_are_named(flags, expected):
+def test_conflicting_flags_are_refused(flags, expected):
     with pytest.raises(BadInput, match=expected):
         eval_flowers.parse_flags(flags)
 
 
-def test_photos_of_other_classes_are_refused(run, tmp_path):
+def test_dataset_with_other_classes_is_refused(run, tmp_path):
     other = make_dataset(tmp_path)
     labels = other / "labels.txt"
     labels.write_text(labels.read_text().replace("daisy", "lilies"))
     (other / "dataset.json").unlink()
     with pytest.raises(BadInput, match="lilies, roses, tulips.* are not those"):
-        eval_flowers.main([f"--log_dir={run / 'log'}", f"--dataset_dir={other}"])
+        scripts.run(eval_flowers, [f"--log_dir={run / 'log'}", f"--dataset_dir={other}"])
 
 
-def test_a_checkpoint_of_another_network_is_refused(run, tmp_path):
+def test_checkpoint_of_another_network_is_refused(run, tmp_path):
     with tf.Graph().as_default(), tf.Session() as session:
         variable = tf.get_variable("other", [1])
         session.run(variable.initializer)
         path = tf.train.Saver([variable]).save(session, str(tmp_path / "other.ckpt"))
     with pytest.raises(BadInput, match="is not of the network that run.json names .* is missing"):
-        eval_flowers.main([f"--log_dir={run / 'log'}", f"--checkpoint={path}"])
+        scripts.run(eval_flowers, [f"--log_dir={run / 'log'}", f"--checkpoint={path}"])
 
 
-def test_a_broken_checkpoint_is_told_from_one_of_another_network(run, tmp_path):
+def test_broken_checkpoint_is_refused(run, tmp_path):
     for file in (run / "log").glob("model.ckpt-3.*"):
         half = file.read_bytes()
         cut = len(half) // 2 if ".data" in file.name else len(half)
         (tmp_path / file.name).write_bytes(half[:cut])
     with pytest.raises(BadInput, match="is broken; give --checkpoint another one of that run"):
-        eval_flowers.main([f"--log_dir={run / 'log'}", f"--checkpoint={tmp_path / 'model.ckpt-3'}"])
+        scripts.run(
+            eval_flowers, [f"--log_dir={run / 'log'}", f"--checkpoint={tmp_path / 'model.ckpt-3'}"]
+        )
 
 
-def test_an_evaluation_that_is_interrupted_has_no_result(run):
-    evaluator = Evaluator(
+def test_interrupted_evaluation_has_no_result(run):
+    evaluator = eval_flowers.build_evaluator(
         read_run(run / "log"), get_split("validation", run / "data"), batch_size=2
     )
     checkpoint = str(run / "log" / "model.ckpt-3")
@@ -216,7 +222,7 @@ def test_an_evaluation_that_is_interrupted_has_no_result(run):
     assert len(evaluator.evaluate(checkpoint).losses) == 6
 
 
-def test_weights_that_are_not_finite_are_not_evaluated(run, tmp_path):
+def test_diverged_weights_are_refused(run, tmp_path):
     reader = tf.train.load_checkpoint(str(run / "log" / "model.ckpt-3"))
     with tf.Session() as session:
         for name in reader.get_variable_to_shape_map():
@@ -225,12 +231,14 @@ def test_weights_that_are_not_finite_are_not_evaluated(run, tmp_path):
         biases = tf.global_variables("MobilenetV1/Logits/Conv2d_1c_1x1/biases:0")[0]
         session.run(biases.assign([np.nan] * 3))
         path = tf.train.Saver().save(session, str(tmp_path / "nan.ckpt"))
-    evaluator = Evaluator(read_run(run / "log"), get_split("validation", run / "data"), 6)
+    evaluator = eval_flowers.build_evaluator(
+        read_run(run / "log"), get_split("validation", run / "data"), 6
+    )
     with pytest.raises(Diverged, match="weights of step 3"):
         evaluator.evaluate(path)
 
 
-def test_show_says_so_where_there_is_no_display(capsys, monkeypatch):
+def test_show_without_a_display_prints_a_line(capsys, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "agg")
-    eval_flowers.show([])
+    show([])
     assert "there is no display" in capsys.readouterr().out

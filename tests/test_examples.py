@@ -6,9 +6,9 @@ from PIL import Image
 from tiny_photos import write_photos
 
 from datasets.examples import (
-    make_decoder,
+    images_at,
     make_example,
-    photos_at,
+    make_shape_decoder,
     read_examples,
     write_examples,
 )
@@ -17,7 +17,7 @@ from datasets.splits import get_split
 from slim_on_tf2 import tf
 
 
-def test_a_record_has_slims_features_and_is_read_back(tmp_path):
+def test_record_has_slims_features_and_is_read_back(tmp_path):
     records = [make_example(b"jpeg", 2, 3, label, "rôses", "rôses/1.jpg") for label in (0, 1)]
     write_examples(tmp_path / "shard", records)
     read = list(read_examples(tmp_path / "shard", num_classes=2))
@@ -41,12 +41,12 @@ def test_a_record_has_slims_features_and_is_read_back(tmp_path):
     }
 
 
-def test_a_shard_that_cannot_be_written_is_an_os_error(tmp_path):
+def test_unwritable_shard_raises_os_error(tmp_path):
     with pytest.raises(OSError, match="^No such file or directory$"):
         write_examples(tmp_path / "missing" / "shard", [b"record"])
 
 
-def test_photos_are_found_by_their_place_in_the_split(tmp_path):
+def test_images_are_read_by_index(tmp_path):
     photos = write_photos(tmp_path / "photos", {"daisy": 6, "roses": 6}, width=700, height=350)
     write_shards(photos, tmp_path / "data", validation_fraction=0.5, num_shards=2, progress=False)
     split = get_split("validation", tmp_path / "data")
@@ -55,17 +55,17 @@ def test_photos_are_found_by_their_place_in_the_split(tmp_path):
         for shard in split.data_sources
         for example in read_examples(shard, 2)
     ]
-    found = photos_at(split, [5, 0, 5])
-    for place, photo in zip([5, 0, 5], found):
-        expected = Image.open(photos / order[place]).resize((512, 256))
-        assert photo.shape == (256, 512, 3)
-        assert np.abs(photo.astype(int) - np.asarray(expected)).mean() < 3
+    found = images_at(split, [5, 0, 5])
+    for index, image in zip([5, 0, 5], found):
+        expected = Image.open(photos / order[index]).resize((512, 256))
+        assert image.shape == (256, 512, 3)
+        assert np.abs(image.astype(int) - np.asarray(expected)).mean() < 3
 
 
-def test_the_decoder_answers_with_the_shape_or_none():
-    decode = make_decoder()
+def test_shape_decoder_returns_the_shape_or_none():
+    decoded_shape = make_shape_decoder()
     buffer = io.BytesIO()
     Image.new("L", (5, 4)).save(buffer, "JPEG")
-    assert decode(buffer.getvalue()) == (4, 5, 3)
-    assert decode(buffer.getvalue()[:-30]) is None
-    assert decode(b"<html>") is None
+    assert decoded_shape(buffer.getvalue()) == (4, 5, 3)
+    assert decoded_shape(buffer.getvalue()[:-30]) is None
+    assert decoded_shape(b"<html>") is None

@@ -6,12 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import scripts
 from tiny_run import CLASSES, make_dataset
-from tiny_serving import answer_in_this_process, write_tiny_run
+from tiny_serving import predict_in_this_process, write_tiny_run
 
 import export_flowers
-from bad_input import BadInput
 from serving import versions
+from system.errors import BadInput
 
 SCRIPT = Path(export_flowers.__file__)
 # What is called at the moment of a kill -> the format that is exported.
@@ -30,7 +31,7 @@ def kill(first=None, *others, **named):
 
 owner, _, name = sys.argv[1].rpartition(".")
 setattr(pkgutil.resolve_name(owner), name, kill)
-export_flowers.main(sys.argv[2:])
+export_flowers.main(export_flowers.parse_flags(sys.argv[2:]))
 """
 
 
@@ -42,7 +43,7 @@ def log_dir(tmp_path):
     return data / "log"
 
 
-def test_a_kill_in_the_middle_leaves_no_version_and_the_next_export_clears_up(
+def test_killed_export_leaves_no_version_and_the_next_one_cleans_up(
     log_dir, tmp_path, monkeypatch, capsys
 ):
     processes = {}
@@ -57,15 +58,15 @@ def test_a_kill_in_the_middle_leaves_no_version_and_the_next_export_clears_up(
                 env={**os.environ, "TMPDIR": str(tmp_path)},
             ),
         )
-    answer_in_this_process(monkeypatch)
+    predict_in_this_process(monkeypatch)
     for number, (moment, form) in enumerate(MOMENTS.items()):
         arguments, process = processes[moment]
         assert process.wait() == -signal.SIGKILL, moment
-        folder = versions.folder_of(tmp_path / str(number), form)
+        folder = versions.versions_dir(tmp_path / str(number), form)
         (left,) = folder.iterdir()
         assert left.name.startswith("."), moment
         assert (left / "saved_model.pb").is_file() == (form == "saved_model")
-        assert export_flowers.main(arguments) == 0
+        assert scripts.run(export_flowers, arguments) == 0
         assert [path.name for path in folder.iterdir()] == ["1"]
     lines = capsys.readouterr().out.splitlines()
     found = json.loads(lines[-1])
@@ -76,16 +77,17 @@ def test_a_kill_in_the_middle_leaves_no_version_and_the_next_export_clears_up(
     assert table[-1][2:6] == [accuracy, "6", "of", "6"]
 
 
-def test_flags_are_checked_before_tensorflow_is_imported(tmp_path):
+def test_wrong_flags_are_answered_before_tensorflow_is_imported(tmp_path):
     code = (
-        "import sys, export_flowers\n"
-        "try: export_flowers.main(sys.argv[1:])\n"
+        "import runpy, sys\n"
+        "sys.argv[0] = 'export_flowers.py'\n"
+        "try: runpy.run_path('export_flowers.py', run_name='__main__')\n"
         "finally: assert 'tensorflow' not in sys.modules, 'imported'"
     )
     for arguments, expected in {
         "--format=onnx": "--format: expected one of saved_model, tflite, frozen_graph, got 'onnx'",
         "--version=0": "--version: expected a whole number of at least 1",
-        "--log_dir=nowhere": "nowhere/run.json is missing",
+        "--log_dir=nowhere": "nowhere/run.json does not exist",
     }.items():
         done = subprocess.run(
             [sys.executable, "-c", code, arguments],
@@ -97,23 +99,23 @@ def test_flags_are_checked_before_tensorflow_is_imported(tmp_path):
         assert expected in done.stderr.splitlines()[-1]
 
 
-def test_the_help_fits_a_screen(capsys):
+def test_help_fits_a_screen(capsys):
     with pytest.raises(SystemExit):
-        export_flowers.main(["--help"])
+        export_flowers.parse_flags(["--help"])
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) <= 40
     assert max(map(len, lines)) <= 120
 
 
-def test_a_checkpoint_that_is_not_there_is_named(log_dir):
-    with pytest.raises(BadInput, match="nowhere.ckpt: there is no such checkpoint"):
-        export_flowers.main([f"--log_dir={log_dir}", "--checkpoint=nowhere.ckpt"])
+def test_missing_checkpoint_is_named(log_dir):
+    with pytest.raises(BadInput, match="--checkpoint nowhere.ckpt does not exist"):
+        scripts.run(export_flowers, [f"--log_dir={log_dir}", "--checkpoint=nowhere.ckpt"])
 
 
-def test_each_run_has_versions_of_its_own(log_dir, monkeypatch):
+def test_each_run_has_its_own_versions(log_dir, monkeypatch):
     def export(export_dir, **flags):
         raise BadInput(export_dir)
 
-    monkeypatch.setattr("serving.exporting.export", export)
+    monkeypatch.setattr("export_flowers.export", export)
     with pytest.raises(BadInput, match="^exports/log$"):
-        export_flowers.main([f"--log_dir={log_dir}"])
+        scripts.run(export_flowers, [f"--log_dir={log_dir}"])

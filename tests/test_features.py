@@ -1,15 +1,15 @@
 import golden_fill
 import golden_nets
-import numpy as np
 import pytest
 
-from nets.factory import NETWORKS, get_network_fn
 from nets.features import last_feature_map, penultimate
+from nets.nets_factory import get_network_fn
+from nets.networks import NETWORKS
 from slim_on_tf2 import slim, tf
 
 CLASSES = 7
-# Network -> side of the images, features, end point that is the last map (of grids counted by hand
-# along the layers) and its shape. NASNet and ResNet V2 end in a ReLU of the end point.
+# Network -> (image size, number of features, end point that is the last feature map, its shape,
+# computed along the layers by hand). NASNet and ResNet V2 apply a ReLU to the end point.
 SMALL = {
     "lenet": (28, 1024, "pool2", (7, 7, 64)),
     "cifarnet": (32, 192, "pool2", (8, 8, 64)),
@@ -49,7 +49,7 @@ def two_layers(images):
 
 
 @pytest.mark.parametrize("network", NETS)
-def test_the_last_layer_makes_the_logits_of_the_features(network):
+def test_logits_are_last_layer_of_penultimate_features(network):
     side, depth, end_point, grid = (SMALL | LARGE)[network]
     logits, end_points = build(network, side)
     features, feature_map = penultimate(logits), last_feature_map(logits)
@@ -63,25 +63,25 @@ def test_the_last_layer_makes_the_logits_of_the_features(network):
         golden_nets.fill(session)
         expected, features, weights, biases = session.run([logits, features, weights, biases])
     actual = features @ weights.reshape(depth, CLASSES) + biases
-    np.testing.assert_allclose(actual, expected, atol=1e-5 * np.abs(expected).max())
+    golden_nets.check_logits(actual, expected)
 
 
-def test_a_classifier_that_reads_a_map_has_its_mean_as_features():
-    """At 352 px VGG's first fully connected layer finds five times five places."""
+def test_features_of_large_image_are_averaged_over_space():
+    """At 352 px, the grid of VGG's fully connected layers is 5x5."""
     logits, _ = get_network_fn("vgg_a", CLASSES)(tf.zeros([1, 352, 352, 3]))
     assert penultimate(logits).shape.as_list() == [1, 4096]
     assert last_feature_map(logits).shape.as_list() == [1, 5, 5, 4096]
 
 
-def test_maps_of_a_single_place_are_passed_over():
-    """At 16 px each side is halved four times before the last layers."""
+def test_maps_with_1x1_grid_are_skipped():
+    """At 16 px, the grid is 1x1 after four layers of stride 2."""
     logits, end_points = get_network_fn("mobilenet_v1_025", CLASSES)(tf.zeros([1, 16, 16, 3]))
     assert last_feature_map(logits) is end_points["Conv2d_5_pointwise"]
     assert end_points["Conv2d_5_pointwise"].shape.as_list() == [1, 2, 2, 64]
     assert penultimate(logits).shape.as_list() == [1, 256]
 
 
-def test_the_batch_may_be_unknown_and_the_sides_may_not():
+def test_batch_size_may_be_unknown_but_image_size_may_not():
     logits = two_layers(tf.placeholder(tf.float32, [None, 9, 9, 3]))
     assert last_feature_map(logits).shape.as_list() == [None, 9, 9, 4]
     assert penultimate(logits).shape.as_list() == [None, 4]
@@ -89,11 +89,11 @@ def test_the_batch_may_be_unknown_and_the_sides_may_not():
         last_feature_map(two_layers(tf.placeholder(tf.float32, [2, None, None, 3])))
 
 
-def test_images_of_a_single_place_have_no_map():
-    with pytest.raises(ValueError, match="more than one place"):
+def test_1x1_image_has_no_feature_map():
+    with pytest.raises(ValueError, match="above 1x1"):
         last_feature_map(two_layers(tf.placeholder(tf.float32, [2, 1, 1, 3])))
 
 
-def test_logits_without_a_layer_are_refused():
-    with pytest.raises(ValueError, match="made by none of Conv2D, MatMul"):
+def test_logits_without_layer_are_rejected():
+    with pytest.raises(ValueError, match="expected the output of Conv2D or MatMul"):
         penultimate(tf.nn.relu(tf.zeros([2, 5])))

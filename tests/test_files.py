@@ -3,7 +3,8 @@ import sys
 import threading
 from pathlib import Path
 
-from files import folder_beside, locked
+from system.files import staging_folder
+from system.locks import locked
 
 ROOT = Path(__file__).parent.parent
 
@@ -12,8 +13,8 @@ def visible_and_hidden(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_the_folder_is_gone_afterwards(tmp_path):
-    with folder_beside(tmp_path / "flowers") as folder:
+def test_staging_folder_is_deleted_at_the_end(tmp_path):
+    with staging_folder(tmp_path / "flowers") as folder:
         (folder / "a").mkdir()
         (folder / "a" / "b").write_text("b")
         assert folder.parent == tmp_path
@@ -21,18 +22,18 @@ def test_the_folder_is_gone_afterwards(tmp_path):
     assert visible_and_hidden(tmp_path) == []
 
 
-def test_a_folder_that_was_renamed_stays(tmp_path):
-    with folder_beside(tmp_path / "flowers") as folder:
+def test_renamed_staging_folder_is_kept(tmp_path):
+    with staging_folder(tmp_path / "flowers") as folder:
         (folder / "a").write_text("a")
         folder.rename(tmp_path / "flowers")
     assert visible_and_hidden(tmp_path) == ["flowers"]
 
 
-def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
+def test_only_folders_of_killed_processes_are_deleted(tmp_path):
     script = (
         "import os, signal, sys\n"
-        "from files import folder_beside\n"
-        "with folder_beside(sys.argv[1]) as folder:\n"
+        "from system.files import staging_folder\n"
+        "with staging_folder(sys.argv[1]) as folder:\n"
         "    (folder / 'half').write_text('half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
@@ -40,19 +41,19 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
     assert len(visible_and_hidden(tmp_path)) == 1
     (tmp_path / ".flowers").mkdir()
     (tmp_path / "flowers.jpg.partial").mkdir()
-    with folder_beside(tmp_path / "flowers") as folder:
+    with staging_folder(tmp_path / "flowers") as folder:
         assert visible_and_hidden(tmp_path) == [".flowers", folder.name, "flowers.jpg.partial"]
 
 
-def test_what_another_process_works_on_is_left_alone(tmp_path):
-    with folder_beside(tmp_path / "flowers") as first:
+def test_staging_folders_in_use_are_kept(tmp_path):
+    with staging_folder(tmp_path / "flowers") as first:
         (first / "a").write_text("a")
-        with folder_beside(tmp_path / "flowers") as second:
+        with staging_folder(tmp_path / "flowers") as second:
             assert first != second
             assert (first / "a").read_text() == "a"
 
 
-def test_a_lock_is_held_by_one_at_a_time(tmp_path):
+def test_lock_is_held_by_one_thread_at_a_time(tmp_path):
     lock, counter = tmp_path / ".lock", tmp_path / "counter"
     counter.write_text("0")
 

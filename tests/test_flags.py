@@ -1,15 +1,18 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from bad_input import BadInput
-from flags import Parser, number, one_of, path, run, whole_number
+from system.errors import BadInput
+from system.flags import Parser, number, one_of, path, run_main, whole_number
+
+ROOT = Path(__file__).parent.parent
 
 
 def parser():
     """A parser with a flag of each type."""
-    made = Parser("Does a thing.")
+    made = Parser("Does something.")
     made.flag("steps", "N", whole_number(1), 10, "how many steps")
     made.flag("rate", "X", number(above=0, most=1), 0.5, "how fast")
     made.flag("kind", "NAME", one_of(("sgd", "adam")), "adam", "which kind")
@@ -35,7 +38,7 @@ def parser():
         (["--zzz=3"], "unknown flag --zzz; --help lists the flags"),
     ],
 )
-def test_a_wrong_flag_is_one_line_that_names_it_and_status_2(words, expected, capsys):
+def test_invalid_flag_is_named_in_one_line_with_status_2(words, expected, capsys):
     with pytest.raises(SystemExit) as end:
         parser().parse_args(words)
     assert end.value.code == 2
@@ -44,7 +47,7 @@ def test_a_wrong_flag_is_one_line_that_names_it_and_status_2(words, expected, ca
     assert message.rstrip().endswith(expected)
 
 
-def test_good_flags_have_their_types():
+def test_valid_flags_have_their_types():
     parsed = parser().parse_args(["--steps", "3", "--rate", "1", "--fast"])
     assert (parsed.steps, parsed.rate, parsed.kind, parsed.fast) == (3, 1.0, "adam", True)
 
@@ -58,14 +61,14 @@ def test_good_flags_have_their_types():
         (["a.jpg", "--fast", "b.jpg", "--steps=3", "c.jpg"], ["a.jpg", "b.jpg", "c.jpg"]),
     ],
 )
-def test_words_that_are_no_flags_stand_anywhere(words, expected):
+def test_positional_arguments_stand_anywhere(words, expected):
     made = parser()
     made.positional("photos", "PHOTO", "what to look at")
     assert made.parse_args(words).photos == expected
     assert made.checked(steps=3).photos == []
 
 
-def test_a_mistyped_flag_is_told_from_words_that_are_none(capsys):
+def test_mistyped_flag_is_not_a_positional_argument(capsys):
     made = parser()
     made.positional("photos", "PHOTO", "what to look at")
     with pytest.raises(SystemExit):
@@ -73,7 +76,7 @@ def test_a_mistyped_flag_is_told_from_words_that_are_none(capsys):
     assert "unknown flag --step; did you mean --steps?" in capsys.readouterr().err
 
 
-def test_help_names_words_that_are_no_flags():
+def test_help_names_positional_arguments():
     made = parser()
     made.positional("photos", "PHOTO", "what to look at")
     page = made.format_help()
@@ -81,7 +84,7 @@ def test_help_names_words_that_are_no_flags():
     assert any(line.split() == ["PHOTO", "what", "to", "look", "at"] for line in page.splitlines())
 
 
-def test_help_shows_each_default_once_on_the_flags_line():
+def test_help_shows_each_default_once_on_the_line_of_its_flag():
     page = parser().format_help()
     for line in (
         "--steps N  how many steps (default 10)",
@@ -100,27 +103,27 @@ def test_help_shows_each_default_once_on_the_flags_line():
         (KeyboardInterrupt(), 130, "interrupted\n"),
     ],
 )
-def test_run_turns_an_error_into_a_line_and_a_status(error, status, line, capsys):
+def test_run_main_turns_an_error_into_a_line_and_a_status(error, status, line, capsys):
     def main():
         raise error
 
     with pytest.raises(SystemExit) as end:
-        run(main)
+        run_main(main)
     assert end.value.code == status
     assert capsys.readouterr().err.endswith(line)
 
 
-def test_a_full_disk_behind_the_output_is_one_line():
-    code = "import flags; flags.run(lambda: print('x' * 9000))"
+def test_full_disk_behind_stdout_is_one_line():
+    code = "from system import flags; flags.run_main(lambda: print('x' * 9000))"
     with open("/dev/full", "w") as full:  # noqa: PTH123 -- a device
         done = subprocess.run(
             [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True
         )
     assert done.returncode == 2
-    assert done.stderr == "-c: No space left on device: make room, and give the command again\n"
+    assert done.stderr == "-c: No space left on device: free some space and try again\n"
 
 
-def test_a_call_from_python_is_checked_as_a_command_line_is():
+def test_call_from_python_is_checked_like_a_command_line():
     given = parser().checked(steps="7", rate=0.25, fast=True, place=None)
     assert vars(given) == vars(parser().parse_args(["--steps=7", "--rate=0.25", "--fast"]))
 
@@ -132,10 +135,10 @@ def test_a_call_from_python_is_checked_as_a_command_line_is():
         ({"step": 7}, "unknown setting step; did you mean --steps?"),
         ({"fast": "no"}, "fast: expected True or False, got 'no'"),
         ({"help": True}, "unknown setting help; did you mean --help?"),
-        ({"where": ["a", "b"]}, "where: expected one value, a text or a number, got ['a', 'b']"),
+        ({"where": ["a", "b"]}, "where: expected a single string, number or path, got ['a', 'b']"),
     ],
 )
-def test_a_call_from_python_that_cannot_work_is_named(values, expected):
+def test_invalid_argument_of_a_call_from_python_is_named(values, expected):
     with pytest.raises(BadInput) as error:
         parser().checked(**values)
     assert str(error.value) == expected
@@ -153,13 +156,15 @@ def test_a_call_from_python_that_cannot_work_is_named(values, expected):
 )
 def test_help_fits_a_screen_and_needs_no_tensorflow(script):
     code = f"""
-import sys, {script}
+import runpy, sys
+sys.argv = ["{script}.py", "--help"]
 try:
-    {script}.parse_flags(["--help"])
+    runpy.run_path("{script}.py", run_name="__main__")
 finally:
     assert "tensorflow" not in sys.modules
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     lines = done.stdout.splitlines()
     assert len(lines) <= 50
     assert max(map(len, lines)) <= 110

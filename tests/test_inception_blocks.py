@@ -7,14 +7,14 @@ from slim_on_tf2 import slim, tf
 
 
 @pytest.mark.parametrize(("side", "kernel"), [(4, 1), (8, 2), (17, 5), (20, 6)])
-def test_the_auxiliary_convolution_is_as_large_as_the_pooled_grid(side, kernel):
+def test_auxiliary_kernel_has_size_of_pooled_grid(side, kernel):
     logits = auxiliary_logits(tf.zeros([2, side, side, 1088]), 7)
     assert logits.shape.as_list() == [2, 7]
     (weights,) = slim.get_model_variables("AuxLogits/Conv2d_2a_5x5/weights")
     assert weights.shape.as_list() == [kernel, kernel, 128, 768]
 
 
-def test_the_auxiliary_head_of_a_small_grid_by_hand():
+def test_auxiliary_head_of_small_grid_in_numpy():
     grid = np.random.RandomState(0).uniform(0, 1, [2, 4, 4, 1088]).astype(np.float32)
     logits = auxiliary_logits(tf.constant(grid), 7)
     with tf.Session() as session:
@@ -27,4 +27,4 @@ def test_the_auxiliary_head_of_a_small_grid_by_hand():
         weights = value[f"AuxLogits/{layer}/weights"][0, 0]
         expected = np.maximum(expected @ weights + value[f"AuxLogits/{layer}/biases"], 0)
     expected = expected @ value["AuxLogits/Logits/weights"] + value["AuxLogits/Logits/biases"]
-    np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-4)
+    golden_nets.check_logits(result, expected)

@@ -14,7 +14,7 @@ from slim_on_tf2 import slim, tf
 GOLDEN = golden_nets.read("inception_resnet_v2")
 
 
-def test_equals_the_published_network():
+def test_outputs_equal_published_network():
     images = tf.constant(golden_fill.images(299))
     with slim.arg_scope(inception_resnet_v2_arg_scope()):
         outputs = inception_resnet_v2(images, 5, is_training=False)
@@ -24,27 +24,27 @@ def test_equals_the_published_network():
         golden_nets.check_outputs(GOLDEN, *session.run(outputs))
 
 
-def test_has_the_published_number_of_parameters():
-    """For the 1,001 classes and both heads that it was trained with, moving averages included."""
-    classes = {5: 1001}  # no layer but the heads is 5 deep
-    numbers = {
+def test_number_of_parameters_is_published_one():
+    """With 1,001 classes, both heads and moving averages."""
+    classes = {5: 1001}  # only the heads have depth 5
+    sizes = {
         name: np.prod([*shape[:-1], classes.get(shape[-1], shape[-1])], dtype=int)
         for name, shape, _ in GOLDEN["variables"]
     }
-    without_aux = [number for name, number in numbers.items() if "/AuxLogits/" not in name]
-    assert (len(numbers), sum(numbers.values())) == (908, 59_244_594)
+    without_aux = [size for name, size in sizes.items() if "/AuxLogits/" not in name]
+    assert (len(sizes), sum(sizes.values())) == (908, 59_244_594)
     assert (len(without_aux), sum(without_aux)) == (898, 55_875_273)
 
 
 @pytest.fixture
 def shallow(monkeypatch):
-    """Leaves the forty residual blocks out: the same shapes, built in a tenth of the time."""
+    """Replaces the 40 residual blocks by the identity: same shapes, built ten times faster."""
     for block in ("block35", "block17", "block8"):
         monkeypatch.setattr(module, block, lambda net, **options: net)
 
 
-def test_reused_for_images_of_any_size(shallow):
-    """The grids are those of the 3x3 windows of stride 2 along the network, counted by hand."""
+def test_network_can_be_reused_for_images_of_any_size(shallow):
+    """The grids are computed by hand from the 3x3 windows along the network."""
     anything = tf.placeholder(tf.float32, [None, None, None, 3])
     with slim.arg_scope(inception_resnet_v2_arg_scope()):
         fixed, _ = inception_resnet_v2(tf.zeros([1, 97, 160, 3]), 5, is_training=False)
@@ -52,20 +52,20 @@ def test_reused_for_images_of_any_size(shallow):
         logits, end_points = inception_resnet_v2(anything, 5, is_training=False, reuse=True)
     assert slim.get_model_variables() == variables
     assert logits.shape.as_list() == [None, 5]
-    assert "AuxLogits" not in end_points  # its weights would have no shape
+    assert "AuxLogits" not in end_points  # the shape of its weights would be unknown
 
     fetches = [logits, [end_points[name] for name in ("Mixed_5b", "Mixed_6a", "Conv2d_7b_1x1")]]
     with tf.Session() as session:
         golden_nets.fill(session)
         of_small, small = session.run(fetches, {anything: np.zeros([3, 75, 75, 3])})
         of_large, large = session.run(fetches, {anything: np.zeros([1, 97, 160, 3])})
-        np.testing.assert_allclose(of_large, session.run(fixed), rtol=1e-4)
+        golden_nets.check_logits(of_large, session.run(fixed))
     assert of_small.shape == (3, 5)
     assert [v.shape[1:3] for v in small] == [(7, 7), (3, 3), (1, 1)]
     assert [v.shape[1:3] for v in large] == [(9, 17), (4, 8), (1, 3)]
 
 
-def test_an_image_under_75_pixels_is_too_small(shallow):
+def test_image_below_75_pixels_is_too_small(shallow):
     with pytest.raises(ValueError, match="Negative dimension"):
         inception_resnet_v2_base(tf.zeros([1, 74, 74, 3]))
 
@@ -91,35 +91,37 @@ def test_both_heads_train_on_small_images(shallow, size):
             assert np.abs(gradient).max() > 0
 
 
-def test_training_mode_drops_features_and_evaluation_does_not(shallow):
+def test_dropout_is_applied_only_in_training(shallow):
     images = tf.constant(golden_fill.images(75))
     with slim.arg_scope(inception_resnet_v2_arg_scope()):
         _, trained = inception_resnet_v2(images, 5, is_training=True, dropout_keep_prob=0.6)
         _, evaluated = inception_resnet_v2(images, 5, is_training=False, reuse=True)
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
-        for end_points, share in [(trained, 0.6), (evaluated, 1.0)]:
+        for end_points, keep_prob in [(trained, 0.6), (evaluated, 1.0)]:
             pooled, dropped = session.run(
                 [end_points["global_pool"], end_points["PreLogitsFlatten"]]
             )
             kept = dropped[pooled[:, 0, 0] > 0] > 0
-            np.testing.assert_allclose(kept.mean(), share, atol=0.05)
+            np.testing.assert_allclose(kept.mean(), keep_prob, atol=0.05)
 
 
-def test_the_auxiliary_head_can_be_left_out(shallow):
+def test_auxiliary_head_is_optional(shallow):
     _, end_points = inception_resnet_v2(tf.zeros([1, 75, 75, 3]), 5, create_aux_logits=False)
     assert "AuxLogits" not in end_points
     assert not slim.get_model_variables("InceptionResnetV2/AuxLogits")
 
 
 @pytest.mark.parametrize("last", ["Conv2d_1a_3x3", "MaxPool_5a_3x3", "Mixed_6a", "Mixed_7a"])
-def test_ends_at_any_end_point(shallow, last):
+def test_base_ends_at_any_end_point(shallow, last):
     names = list(GOLDEN["end_points"])
     net, end_points = inception_resnet_v2_base(tf.zeros([1, 75, 75, 3]), final_endpoint=last)
     assert list(end_points) == names[: names.index(last) + 1]
     assert net is end_points[last]
 
 
-def test_an_unknown_end_point_is_named():
-    with pytest.raises(ValueError, match="final_endpoint: 'Mixed_9z' is none of Conv2d_1a_3x3"):
+def test_unknown_end_point_is_rejected():
+    with pytest.raises(
+        ValueError, match="final_endpoint: expected one of Conv2d_1a_3x3.*got 'Mixed_9z'"
+    ):
         inception_resnet_v2_base(tf.zeros([1, 75, 75, 3]), final_endpoint="Mixed_9z")

@@ -12,9 +12,9 @@ from nets.dropout import dropout
 from nets.inverted_residual import add_logits, build_layers, inverted_residual, scaled_depth
 from slim_on_tf2 import slim, tf
 
-# Keras has code of its own for both families. Network -> its double there, for the widths of which
-# there are no golden figures.
-DOUBLES = {
+# Networks without golden figures -> (function, arguments) in keras.applications, an independent
+# implementation.
+KERAS_NETWORKS = {
     "mobilenet_v2_130": ("MobileNetV2", {"alpha": 1.3}),
     "mobilenet_v2_075": ("MobileNetV2", {"alpha": 0.75}),
     "mobilenet_v2_050": ("MobileNetV2", {"alpha": 0.5}),
@@ -43,28 +43,27 @@ print(json.dumps(shapes))
 
 @pytest.fixture(scope="module")
 def kernels_in_keras():
-    """Network -> the shape of each kernel of its double, in order.
-
-    Keras needs eager mode, which graph mode rules out in this process.
-    """
-    command = [sys.executable, "-c", PRINT_SHAPES, json.dumps(DOUBLES)]
+    """Network -> shapes of Keras's kernels, in order; from a process in eager mode."""
+    command = [sys.executable, "-c", PRINT_SHAPES, json.dumps(KERAS_NETWORKS)]
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "KERAS_BACKEND": "tensorflow"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize("name", DOUBLES)
-def test_other_widths_have_the_kernels_of_kerass_networks(kernels_in_keras, name):
+@pytest.mark.parametrize("name", KERAS_NETWORKS)
+def test_kernels_of_other_widths_equal_those_of_keras(kernels_in_keras, name):
     family = mobilenet_v2 if name.startswith("mobilenet_v2") else mobilenet_v3
     getattr(family, name)(tf.zeros([1, 224, 224, 3]), 7, is_training=False)
     kernels = [v.shape.as_list() for v in slim.get_model_variables() if v.shape.rank > 1]
-    # The classifier of MobileNet V2 is a dense layer there, whose kernel lacks the sides of one.
+    # In Keras, the classifier of MobileNet V2 is a dense layer, without the 1x1 of a convolution.
     in_keras = kernels_in_keras[name]
-    assert [_long_sides(shape) for shape in kernels] == [_long_sides(shape) for shape in in_keras]
+    assert [_without_ones(shape) for shape in kernels] == [
+        _without_ones(shape) for shape in in_keras
+    ]
 
 
-def _long_sides(shape):
+def _without_ones(shape):
     return [side for side in shape if side > 1]
 
 
@@ -72,21 +71,21 @@ def _long_sides(shape):
     ("depth", "depth_multiplier", "scaled"),
     [
         (32, 1, 32),
-        (16, 0.75, 16),  # 12 is halfway: up
+        (16, 0.75, 16),  # 12: half rounds up
         (64, 1.4, 88),  # 89.6
-        (24, 0.75, 24),  # 18: 16 would lose more than a tenth
+        (24, 0.75, 24),  # 18: 16 is more than 10 % too small
         (160, 0.35, 56),  # 56
         (64, 0.85, 56),  # 54.4
         (16, 0.35, 8),  # 5.6
         (16, 0.01, 8),  # 0.16: at least 8
     ],
 )
-def test_scaled_depths_by_hand(depth, depth_multiplier, scaled):
+def test_scaled_depth_is_rounded_to_multiple_of_8(depth, depth_multiplier, scaled):
     assert scaled_depth(depth, depth_multiplier) == scaled
 
 
 @pytest.mark.parametrize("depth_multiplier", [0, -0.5])
-def test_a_depth_multiplier_has_to_be_positive(depth_multiplier):
+def test_depth_multiplier_must_be_positive(depth_multiplier):
     with pytest.raises(ValueError, match="depth_multiplier: expected a positive number"):
         scaled_depth(32, depth_multiplier)
 
@@ -94,7 +93,7 @@ def test_a_depth_multiplier_has_to_be_positive(depth_multiplier):
 @pytest.mark.parametrize(
     ("depth", "stride", "is_added"), [(16, 1, True), (24, 1, False), (16, 2, False)]
 )
-def test_the_input_is_added_where_shapes_allow_it(depth, stride, is_added):
+def test_input_is_added_if_shapes_match(depth, stride, is_added):
     net = np.random.RandomState(0).normal(size=[2, 5, 7, 16]).astype(np.float32)
     convolutions = [slim.conv2d, slim.separable_conv2d]
     with slim.arg_scope(convolutions, weights_initializer=tf.zeros_initializer()):
@@ -109,8 +108,8 @@ def test_the_input_is_added_where_shapes_allow_it(depth, stride, is_added):
     assert outputs["depthwise_output"].shape == [2, *grid, 64]
 
 
-def test_a_block_by_hand():
-    """With a 1x1 kernel all three convolutions are products along the depth."""
+def test_block_in_numpy():
+    """With a 1x1 kernel, all three convolutions are matrix products."""
     net = np.random.RandomState(0).normal(size=[2, 5, 7, 8]).astype(np.float32)
     result, _ = inverted_residual(
         tf.constant(net), 8, 24, kernel_size=1, excite=lambda inner: 2 * inner, scope="block"
@@ -124,16 +123,16 @@ def test_a_block_by_hand():
     expected = np.maximum(expected, 0) * weight["block/depthwise/depthwise_weights"][0, 0, :, 0]
     expected = 2 * np.maximum(expected + weight["block/depthwise/biases"], 0)
     expected = expected @ weight["block/project/weights"][0, 0] + weight["block/project/biases"]
-    np.testing.assert_allclose(value, expected + net, rtol=1e-4, atol=1e-5)
+    golden_nets.check_logits(value, expected + net)
 
 
-def test_a_block_without_expansion_has_no_weights_for_it():
+def test_block_without_expansion_has_no_expansion_weights():
     _, outputs = inverted_residual(tf.zeros([1, 4, 4, 16]), 16, 16)
     assert list(outputs) == ["depthwise_output", "output"]
     assert not slim.get_model_variables("expanded_conv/expand")
 
 
-def test_layers_and_the_outputs_within_them_become_end_points():
+def test_layers_and_their_inner_outputs_become_end_points():
     layers = [
         lambda net: net + 1,
         lambda net: (net * 2, {"half": net}),
@@ -149,7 +148,7 @@ def test_layers_and_the_outputs_within_them_become_end_points():
 
 
 @pytest.mark.parametrize("is_training", [True, False])
-def test_the_classifier_drops_features_in_training_alone(is_training):
+def test_dropout_before_classifier_is_applied_only_in_training(is_training):
     end_points = {}
     ones = slim.arg_scope([slim.conv2d], weights_initializer=tf.ones_initializer())
     with ones, slim.arg_scope([dropout], is_training=is_training):
@@ -157,7 +156,9 @@ def test_the_classifier_drops_features_in_training_alone(is_training):
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
         values = session.run(end_points)
-    kept = values["Logits"] * (0.8 if is_training else 1)  # a sum of ones, 1 / 0.8 each if dropped
+    kept = values["Logits"] * (
+        0.8 if is_training else 1
+    )  # a sum of ones, scaled by 1 / 0.8 if kept
     np.testing.assert_allclose(kept, 8_000 if is_training else 10_000, atol=200)
     np.testing.assert_allclose(values["global_pool"], np.ones([2, 1, 1, 10_000]))
     np.testing.assert_allclose(values["Predictions"], np.full([2, 4], 0.25))

@@ -2,11 +2,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from nets.layer_names import LayerNames
+from model_stats.layer_names import LayerNames
 
 
 def names(readers):
-    """`LayerNames` of operations that read variables, given as a dict of their names."""
+    """Returns `LayerNames` for a dict from the name of an operation to the variable it reads."""
     return LayerNames(
         [
             SimpleNamespace(name=operation, variables=(variable,) if variable else ())
@@ -40,11 +40,11 @@ NET = {
         ("bare", "bare"),
     ],
 )
-def test_an_operation_belongs_to_the_innermost_scope_that_reads_variables(operation, layer):
+def test_operation_belongs_to_the_innermost_scope_that_reads_variables(operation, layer):
     assert names(NET).layer_of(operation) == layer
 
 
-def test_scopes_of_two_uses_are_one_layer():
+def test_layer_used_twice_has_one_name():
     twice = names({"net/fc/MatMul": "net/fc/weights", "net_1/fc/MatMul": "net/fc/weights"})
     assert twice.layer_of("net/fc/BiasAdd") == twice.layer_of("net_1/fc/BiasAdd") == "net/fc"
     assert twice.layer_of("net_1/pool/MaxPool") == "net/pool/MaxPool"

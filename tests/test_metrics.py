@@ -1,4 +1,4 @@
-"""The figures of an evaluation against hand counts, formulas and numpy written another way."""
+"""Metrics against counts by hand, formulas, scikit-learn, and plain loops."""
 
 import json
 import math
@@ -6,16 +6,17 @@ import warnings
 
 import numpy as np
 import pytest
+import sklearn.metrics
 
-from reporting import metrics
-from reporting.predictions import Predictions
+from evaluation import metrics
+from evaluation.predictions import Predictions
 
-# Truth and prediction of seven photos; no photo is of class c, and class d is never predicted.
+# Seven images: none of class c; class d is never predicted.
 LABELS = [0, 0, 0, 1, 1, 3, 0]
 PREDICTED = [0, 0, 1, 1, 1, 2, 0]
 
 
-def certain(labels, predicted, names, confidence=0.7):
+def predict(labels, predicted, names, confidence=0.7):
     """Gives the predicted class `confidence`, and the others equal parts of the rest."""
     probabilities = np.full((len(labels), len(names)), (1 - confidence) / (len(names) - 1))
     probabilities[np.arange(len(labels)), predicted] = confidence
@@ -23,18 +24,18 @@ def certain(labels, predicted, names, confidence=0.7):
     return Predictions(files, np.array(labels), probabilities, list(names))
 
 
-def random_predictions(photos=500, classes=7, seed=0):
+def random_predictions(images=500, classes=7, seed=0):
     rng = np.random.default_rng(seed)
-    scores = np.exp(2 * rng.normal(size=(photos, classes)))
+    scores = np.exp(2 * rng.normal(size=(images, classes)))
     probabilities = (scores / scores.sum(axis=1, keepdims=True)).astype(np.float32)
     names = [f"class {i}" for i in range(classes)]
     return Predictions(
-        [str(i) for i in range(photos)], rng.integers(classes, size=photos), probabilities, names
+        [str(i) for i in range(images)], rng.integers(classes, size=images), probabilities, names
     )
 
 
-def test_seven_photos_counted_by_hand():
-    found = metrics.measure(certain(LABELS, PREDICTED, "abcd"), np.arange(7.0))
+def test_metrics_of_seven_images_counted_by_hand():
+    found = metrics.compute_metrics(predict(LABELS, PREDICTED, "abcd"), np.arange(7.0))
     assert found["num_examples"] == 7
     assert found["accuracy"] == 5 / 7
     assert found["loss"] == 3.0
@@ -48,27 +49,21 @@ def test_seven_photos_counted_by_hand():
     assert found["expected_calibration_error"] == pytest.approx(5 / 7 - 0.7)
 
 
-def test_a_class_that_is_nowhere_has_no_scores_and_gives_no_warning():
+def test_class_without_images_and_predictions_has_no_scores():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = metrics.measure(certain([0, 1], [0, 1], "abc"), np.zeros(2))
+        found = metrics.compute_metrics(predict([0, 1], [0, 1], "abc"), np.zeros(2))
     assert found["per_class"]["c"] == {"precision": None, "recall": None, "f1": None, "count": 0}
 
 
-def test_more_classes_than_photos_give_no_warning():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        found = metrics.measure(random_predictions(photos=30, classes=40), np.zeros(30))
-    assert sum(score["count"] for score in found["per_class"].values()) == 30
+def test_loss_that_is_not_finite_is_none():
+    found = metrics.compute_metrics(random_predictions(2), np.array([1.0, np.inf]))
+    assert found["loss"] is None
 
 
-def test_a_loss_that_is_not_finite_becomes_null():
-    assert metrics.measure(random_predictions(2), np.array([1.0, np.inf]))["loss"] is None
-
-
-def test_there_has_to_be_a_loss_a_photo():
+def test_number_of_losses_has_to_be_the_number_of_images():
     with pytest.raises(ValueError, match=r"expected 7 losses, got .*\(6,\)"):
-        metrics.measure(certain(LABELS, PREDICTED, "abcd"), np.zeros(6))
+        metrics.compute_metrics(predict(LABELS, PREDICTED, "abcd"), np.zeros(6))
 
 
 def test_wilson_interval_of_published_examples():
@@ -81,15 +76,17 @@ def test_wilson_interval_of_published_examples():
         (1, 29): (0.0061, 0.1718),
         (8, 10): (0.4902, 0.9433),
     }
-    for (right, photos), interval in published.items():
-        assert metrics.wilson_interval(right, photos) == pytest.approx(interval, abs=6e-5)
+    for (successes, trials), interval in published.items():
+        assert metrics.wilson_interval(successes, trials) == pytest.approx(interval, abs=6e-5)
 
 
-@pytest.mark.parametrize(("right", "photos"), [(0, 1), (1, 1), (3, 7), (3670, 3670), (287, 348)])
-def test_wilson_interval_solves_its_quadratic(right, photos):
-    z, share = 1.959963984540054, right / photos
-    for bound in metrics.wilson_interval(right, photos):
-        distance = (share - bound) ** 2 - z**2 * bound * (1 - bound) / photos
+@pytest.mark.parametrize(
+    ("successes", "trials"), [(0, 1), (1, 1), (3, 7), (3670, 3670), (287, 348)]
+)
+def test_wilson_interval_solves_its_quadratic(successes, trials):
+    z, share = 1.959963984540054, successes / trials
+    for bound in metrics.wilson_interval(successes, trials):
+        distance = (share - bound) ** 2 - z**2 * bound * (1 - bound) / trials
         assert distance == pytest.approx(0, abs=1e-12)
 
 
@@ -97,34 +94,35 @@ def test_wilson_interval_solves_its_quadratic(right, photos):
     ("classes", "keys"),
     [(2, "1"), (3, "12"), (4, "123"), (5, "123"), (6, "1235"), (102, "1235")],
 )
-def test_top_k_counts_the_classes_that_are_ahead(classes, keys):
+def test_top_k_accuracy_equals_a_count_of_more_probable_classes(classes, keys):
     predictions = random_predictions(200, classes)
     found = metrics.top_k_accuracy(predictions)
     assert "".join(found) == keys
-    for k, share in found.items():
+    for k, accuracy in found.items():
         hits = 0
         for label, probabilities in zip(predictions.labels, predictions.probabilities):
             hits += sum(p > probabilities[label] for p in probabilities) < int(k)
-        assert share == hits / 200
+        assert accuracy == hits / 200
 
 
-def test_top_1_is_the_accuracy_even_where_probabilities_are_equal():
+def test_top_1_equals_the_accuracy_for_equal_probabilities():
     tied = Predictions(list("abc"), np.array([0, 1, 2]), np.full((3, 4), 0.25), list("wxyz"))
     assert metrics.top_k_accuracy(tied) == {"1": 1 / 3, "2": 2 / 3, "3": 1.0}
 
 
-def test_scores_and_confusions_of_random_predictions_counted_another_way():
-    predictions = random_predictions()
-    matrix = np.zeros((7, 7), int)
-    for label, predicted in zip(predictions.labels, predictions.predicted):
-        matrix[label, predicted] += 1
-    np.testing.assert_array_equal(metrics.confusion_matrix(predictions), matrix)
-    for label, score in enumerate(metrics.class_scores(predictions).values()):
-        right, count, claimed = matrix[label, label], matrix[label].sum(), matrix[:, label].sum()
-        assert score["precision"] == pytest.approx(right / claimed)
-        assert score["recall"] == pytest.approx(right / count)
-        assert score["f1"] == pytest.approx(2 * right / (count + claimed))
-        assert score["count"] == count
+@pytest.mark.filterwarnings("ignore:The number of unique classes")
+@pytest.mark.parametrize(("images", "classes"), [(500, 7), (30, 40)])
+def test_scores_and_confusion_matrix_equal_those_of_scikit_learn(images, classes):
+    predictions = random_predictions(images, classes)
+    labels, predicted = predictions.labels, predictions.predicted
+    options = {"labels": range(classes)}
+    expected = sklearn.metrics.confusion_matrix(labels, predicted, **options)
+    np.testing.assert_array_equal(metrics.confusion_matrix(predictions), expected)
+    expected = sklearn.metrics.precision_recall_fscore_support(
+        labels, predicted, zero_division=np.nan, **options
+    )
+    scores = [list(score.values()) for score in metrics.class_scores(predictions).values()]
+    np.testing.assert_allclose(np.array(scores, float), np.transpose(expected), rtol=1e-15)
 
 
 def two_classes(confidences, correct):
@@ -138,9 +136,9 @@ def two_classes(confidences, correct):
     )
 
 
-def test_calibration_error_of_five_photos_by_hand():
-    # Bins of a fifth: (0.4, 0.6] holds 0.6 (wrong); (0.6, 0.8] holds 0.7 and 0.8 (one right);
-    # (0.8, 1] holds 0.9 and 1.0 (both right).
+def test_calibration_error_of_five_images_by_hand():
+    # Bins of a fifth: (0.4, 0.6] holds 0.6 (wrong); (0.6, 0.8] holds 0.7 and 0.8 (one correct);
+    # (0.8, 1] holds 0.9 and 1.0 (both correct).
     predictions = two_classes([0.6, 0.7, 0.8, 0.9, 1.0], [0, 1, 0, 1, 1])
     bins = metrics.calibration_bins(predictions, bins=5)
     assert bins.edges == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1])
@@ -152,7 +150,7 @@ def test_calibration_error_of_five_photos_by_hand():
     assert metrics.expected_calibration_error(predictions, bins=5) == pytest.approx(by_hand)
 
 
-def test_calibration_error_of_random_predictions_summed_another_way():
+def test_calibration_error_of_random_predictions_equals_a_plain_loop():
     predictions = random_predictions()
     gaps = {}
     for confidence, correct in zip(predictions.confidence, predictions.correct):
@@ -163,13 +161,13 @@ def test_calibration_error_of_random_predictions_summed_another_way():
     assert metrics.calibration_bins(predictions).counts.sum() == 500
 
 
-def test_a_network_that_is_sure_and_right_has_no_calibration_error():
+def test_certain_and_correct_predictions_have_no_calibration_error():
     assert metrics.expected_calibration_error(two_classes([1.0, 1.0], [1, 1])) == 0
 
 
-def test_json_comes_back_equal_with_lists_on_one_line(tmp_path):
+def test_json_is_read_back_equal_and_has_lists_on_one_line(tmp_path):
     names = ["[\n 1, 2]", '{"a"}', "päonie", "[ 3 ]"]
-    found = metrics.measure(certain(LABELS, PREDICTED, names), np.ones(7))
+    found = metrics.compute_metrics(predict(LABELS, PREDICTED, names), np.ones(7))
     found = {"checkpoint": "run/model.ckpt-7", "global_step": 7, **found}
     metrics.write_json(tmp_path / "eval" / "metrics.json", found)
     text = (tmp_path / "eval" / "metrics.json").read_text(encoding="utf-8")
@@ -178,7 +176,7 @@ def test_json_comes_back_equal_with_lists_on_one_line(tmp_path):
     assert '"päonie"' in text
 
 
-def test_json_that_cannot_be_written_leaves_the_older_file_alone(tmp_path):
+def test_failed_write_keeps_the_older_json(tmp_path):
     path = tmp_path / "metrics.json"
     metrics.write_json(path, {"accuracy": 1})
     with pytest.raises(ValueError, match="JSON"):

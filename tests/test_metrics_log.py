@@ -6,12 +6,12 @@ from training.schedule import Schedule
 SCHEDULE = Schedule(num_examples=20, batch_size=5, last_step=8)
 
 
-def test_a_run_that_goes_on_drops_what_came_after_its_checkpoint(tmp_path):
+def test_resumed_run_drops_rows_after_its_checkpoint(tmp_path):
     log = MetricsLog(tmp_path, SCHEDULE)
     for step in (2, 4, 6):
         log.add(step, "train", {"loss": 1 / step})
     log.add(4, "validation", {"loss": 0.5, "accuracy": 0.75})
-    again = MetricsLog(tmp_path, SCHEDULE, first_step=4)
+    again = MetricsLog(tmp_path, SCHEDULE, start_step=4)
     again.add(6, "train", {"loss": 0.1})
     kept = [(row["step"], row["split"], row["loss"]) for row in read_rows(tmp_path / "metrics.csv")]
     assert kept == [
@@ -24,9 +24,27 @@ def test_a_run_that_goes_on_drops_what_came_after_its_checkpoint(tmp_path):
     assert read_rows(tmp_path / "metrics.csv")[0]["epoch"] == "0.5000"
 
 
-def test_half_a_line_of_a_killed_run_is_left_out(tmp_path):
+def test_partial_last_line_is_dropped(tmp_path):
     log = MetricsLog(tmp_path, SCHEDULE)
     log.add(2, "train", {"loss": 1.0})
     with (tmp_path / "metrics.csv").open("a") as file:
         file.write("4,1.0,tra")
     assert [row["step"] for row in read_rows(tmp_path / "metrics.csv")] == ["2"]
+
+
+def test_new_metric_adds_a_column_and_old_rows_stay(tmp_path):
+    log = MetricsLog(tmp_path, SCHEDULE)
+    log.add(2, "train", {"loss": 1.0})
+    log.add(4, "train", {"loss": 0.5, "gradient_norm": 7})
+    rows = read_rows(tmp_path / "metrics.csv")
+    assert [(row["loss"], row["gradient_norm"]) for row in rows] == [("1", ""), ("0.5", "7")]
+
+
+def test_metrics_of_an_earlier_version_are_read_and_continued(tmp_path):
+    (tmp_path / "metrics.csv").write_text(
+        "step,epoch,split,loss,accuracy,photos_per_second\n2,0.5,train,1,0.5,33\n"
+    )
+    log = MetricsLog(tmp_path, SCHEDULE, start_step=2)
+    log.add(4, "train", {"loss": 0.5, "images_per_second": 44})
+    rows = read_rows(tmp_path / "metrics.csv")
+    assert [row["images_per_second"] for row in rows] == ["33", "44"]

@@ -14,13 +14,13 @@ from loopback import answer, send, served
 from PIL import Image
 from tiny_archives import names_in
 
-import download
-from bad_input import BadInput
 from datasets import mnist
 from datasets.batches import load_batch
 from datasets.mnist import ARCHIVES, download_and_convert, read_idx
 from datasets.splits import get_split
 from slim_on_tf2 import tf
+from system import download
+from system.errors import BadInput
 
 NAMES = [
     "train-images-idx3-ubyte",
@@ -33,7 +33,7 @@ TRAIN_IMAGES, TRAIN_LABELS, T10K_IMAGES, T10K_LABELS = NAMES
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch):
-    monkeypatch.setattr(download, "PAUSES", (0, 0, 0))
+    monkeypatch.setattr(download, "RETRY_DELAYS", (0, 0, 0))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.delenv("MNIST_URL", raising=False)
 
@@ -58,7 +58,7 @@ CONTENTS = {
     T10K_IMAGES: idx_images(IMAGES["validation"]),
     T10K_LABELS: idx_labels(LABELS["validation"]),
 }
-PACKED = {f"{name}.gz": gzip.compress(content, mtime=0) for name, content in CONTENTS.items()}
+COMPRESSED = {f"{name}.gz": gzip.compress(content, mtime=0) for name, content in CONTENTS.items()}
 
 
 def write_folder(folder, contents):
@@ -68,13 +68,13 @@ def write_folder(folder, contents):
     return folder
 
 
-def facts(base="http://127.0.0.1:9/mnist"):  # nobody listens on port 9
+def facts(base="http://127.0.0.1:9/mnist"):  # port 9 is closed
     return {
         name: dataclasses.replace(
             ARCHIVES[name],
             url=f"{base}/{name}.gz",
-            num_bytes=len(PACKED[f"{name}.gz"]),
-            digest=f"sha256:{hashlib.sha256(PACKED[f'{name}.gz']).hexdigest()}",
+            num_bytes=len(COMPRESSED[f"{name}.gz"]),
+            digest=f"sha256:{hashlib.sha256(COMPRESSED[f'{name}.gz']).hexdigest()}",
         )
         for name in NAMES
     }
@@ -100,13 +100,13 @@ def read_records(dataset_dir, split):
     "contents",
     [
         CONTENTS,
-        PACKED,
+        COMPRESSED,
         {name.replace("-idx", ".idx"): content for name, content in CONTENTS.items()},
-        CONTENTS | {TRAIN_IMAGES: PACKED[f"{TRAIN_IMAGES}.gz"]},  # the content decides
+        CONTENTS | {TRAIN_IMAGES: COMPRESSED[f"{TRAIN_IMAGES}.gz"]},  # detected by its content
     ],
-    ids=["unpacked", "packed", "dotted", "misnamed"],
+    ids=["plain", "compressed", "dotted", "misnamed"],
 )
-def test_a_folder_of_idx_files_becomes_both_splits_without_loss(tmp_path, contents):
+def test_idx_files_are_converted_losslessly(tmp_path, contents):
     folder = write_folder(tmp_path / "idx", contents)
     description = convert(tmp_path / "mnist", folder)
     assert description["labels"] == list("0123456789")
@@ -125,82 +125,88 @@ def test_a_folder_of_idx_files_becomes_both_splits_without_loss(tmp_path, conten
             assert features["image/filename"].bytes_list.value[0] == name
 
 
-def test_the_dataset_is_read_as_the_flowers_are(tmp_path):
+def test_dataset_is_read_like_the_flowers(tmp_path):
     convert(tmp_path / "mnist", write_folder(tmp_path / "idx", CONTENTS))
     split = get_split("validation", tmp_path / "mnist")
     assert (split.name, split.num_samples, split.num_classes) == ("mnist", 7, 10)
     assert split.class_counts == {str(c): LABELS["validation"].count(c) for c in range(10)}
-    batches = load_batch(split, 7, 28, 28, is_training=False)
+
+    def decode(encoded, height, width, seed):
+        return tf.cast(tf.image.decode_image(encoded, channels=3), tf.float32)
+
+    batches = load_batch(split, 7, 28, 28, False, decode)
     with tf.Session() as session:
         batch = session.run(tf.data.make_one_shot_iterator(batches).get_next())
     assert batch["labels"].tolist() == LABELS["validation"]
     in_three_channels = np.repeat(IMAGES["validation"][..., np.newaxis], 3, axis=-1)
-    np.testing.assert_allclose(batch["images"], in_three_channels / 127.5 - 1, atol=1e-6)
+    np.testing.assert_array_equal(batch["images"], in_three_channels)
 
 
-def test_it_fetches_checks_and_keeps_the_four_files(tmp_path, capsys):
-    with served(PACKED, *[send_by_name] * 4) as server:
+def test_the_four_files_are_downloaded_and_kept(tmp_path, capsys):
+    with served(COMPRESSED, *[send_by_name] * 4) as server:
         archives = facts(server.url.rpartition("/")[0])
         first = convert(tmp_path / "data" / "mnist", archives=archives)
         assert names_in(tmp_path / "data") == ["mnist", "mnist_idx"]
-        assert names_in(tmp_path / "data" / "mnist_idx") == sorted(PACKED)
-        # the dataset is found as it is; without it, the files that were kept are
+        assert names_in(tmp_path / "data" / "mnist_idx") == sorted(COMPRESSED)
+        # neither the same dataset nor another one downloads them again
         assert convert(tmp_path / "data" / "mnist", archives=archives) == first
         assert convert(tmp_path / "data" / "again", archives=archives) == first
         assert server.ranges == [None] * 4
-    assert capsys.readouterr().out.count("Fetching http://127.0.0.1") == 4
+    assert capsys.readouterr().out.count("Downloading http://127.0.0.1") == 4
 
 
-def test_a_mirror_needs_to_serve_only_the_files_that_are_not_kept(tmp_path, monkeypatch):
-    kept = dict(list(PACKED.items())[:2])
+def test_only_missing_files_are_downloaded_from_a_mirror(tmp_path, monkeypatch):
+    kept = dict(list(COMPRESSED.items())[:2])
     write_folder(tmp_path / "mnist_idx", kept)
-    with served(PACKED, *[send_by_name] * 2) as server:
+    with served(COMPRESSED, *[send_by_name] * 2) as server:
         monkeypatch.setenv("MNIST_URL", server.url.rpartition("/")[0] + "/")
         convert(tmp_path / "mnist", archives=facts())
         assert len(server.ranges) == 2
 
 
-def test_the_environment_may_name_a_folder(tmp_path, monkeypatch):
+def test_environment_variable_may_name_a_folder(tmp_path, monkeypatch):
     folder = write_folder(tmp_path / "my idx", CONTENTS)
     monkeypatch.setenv("MNIST_URL", folder.as_uri())
     convert(tmp_path / "data" / "mnist")
     assert names_in(tmp_path / "data") == ["mnist"]
 
 
-def test_without_network_one_line_says_what_to_do(tmp_path):
+def test_message_without_network_names_the_cure(tmp_path):
     with pytest.raises(BadInput) as raised:
         convert(tmp_path / "data" / "mnist", archives=facts())
     message = str(raised.value)
     assert "\n" not in message
     url = f"http://127.0.0.1:9/mnist/{TRAIN_IMAGES}.gz"
-    assert message.startswith(f"{url}: cannot be fetched (ConnectionError)")
-    assert f"put it at {tmp_path / 'data' / 'mnist_idx' / TRAIN_IMAGES}.gz" in message
+    assert message.startswith(f"{url}: cannot be downloaded (ConnectionError)")
+    assert f"copy it to {tmp_path / 'data' / 'mnist_idx' / TRAIN_IMAGES}.gz" in message
     assert "MNIST_URL=PLACE before the command" in message
     assert "PLACE may be a folder" in message
     assert "--dataset_name digits needs no download" in message
     assert not (tmp_path / "data" / "mnist").exists()
 
 
-def test_a_server_without_the_files_is_named(tmp_path):
-    with served(b"", answer(404)) as server, pytest.raises(BadInput, match="cannot be fetched"):
+def test_server_without_the_files_is_named(tmp_path):
+    with served(b"", answer(404)) as server, pytest.raises(BadInput, match="cannot be downloaded"):
         convert(tmp_path / "mnist", server.url.rpartition("/")[0], archives=facts())
 
 
-def test_other_files_than_the_published_ones_are_refused_from_an_address(tmp_path):
-    other = {name: gzip.compress(b"other") for name in PACKED}
+def test_downloads_that_differ_from_the_published_files_are_refused(tmp_path):
+    other = {name: gzip.compress(b"other") for name in COMPRESSED}
     with (
         served(other, *[send_by_name] * 4) as server,
         pytest.raises(BadInput, match=r"expected the published train-images-idx3-ubyte.gz.*folder"),
     ):
         convert(tmp_path / "mnist", server.url.rpartition("/")[0], archives=facts())
     write_folder(tmp_path / "data" / "mnist_idx", other)
-    with pytest.raises(BadInput, match=r"mnist_idx/train-images.*is not the published.*remove it"):
+    with pytest.raises(
+        BadInput, match=r"mnist_idx/train-images.*differs from the published.*delete it"
+    ):
         convert(tmp_path / "data" / "mnist", archives=facts())
 
 
-def test_two_at_once_do_not_harm_each_other(tmp_path):
+def test_two_concurrent_calls_download_once(tmp_path):
     got = []
-    with served(PACKED, *[send_by_name] * 4) as server:
+    with served(COMPRESSED, *[send_by_name] * 4) as server:
         archives = facts(server.url.rpartition("/")[0])
         threads = [
             threading.Thread(
@@ -221,17 +227,21 @@ def test_two_at_once_do_not_harm_each_other(tmp_path):
     ("name", "content", "expected"),
     [
         (TRAIN_LABELS, None, "train-labels-idx1-ubyte: no such file, nor .*the four files of MNI"),
-        (TRAIN_IMAGES, CONTENTS[TRAIN_LABELS], "begins with 00 00 08 01, expected 00 00 08 03"),
-        (TRAIN_LABELS, CONTENTS[TRAIN_IMAGES], "begins with 00 00 08 03, expected 00 00 08 01"),
-        (TRAIN_IMAGES, b"<html>", "begins with 3c 68 74 6d, expected 00 00 08 03"),
-        (TRAIN_IMAGES, b"", "begins with nothing, expected"),
-        (TRAIN_IMAGES, CONTENTS[TRAIN_IMAGES][:9], "begins with 00 00 08 03, .* 3 numbers of four"),
-        (TRAIN_IMAGES, CONTENTS[TRAIN_IMAGES][:-1], "has 18,047 bytes unpacked, expected 18,048 f"),
+        (TRAIN_IMAGES, CONTENTS[TRAIN_LABELS], "starts with 00 00 08 01, expected 00 00 08 03"),
+        (TRAIN_LABELS, CONTENTS[TRAIN_IMAGES], "starts with 00 00 08 03, expected 00 00 08 01"),
+        (TRAIN_IMAGES, b"<html>", "starts with 3c 68 74 6d, expected 00 00 08 03"),
+        (TRAIN_IMAGES, b"", "starts with nothing, expected"),
+        (TRAIN_IMAGES, CONTENTS[TRAIN_IMAGES][:9], "starts with 00 00 08 03, .* 3 sizes of four b"),
+        (
+            TRAIN_IMAGES,
+            CONTENTS[TRAIN_IMAGES][:-1],
+            "has 18,047 bytes decompressed, expected 18,048",
+        ),
         (TRAIN_IMAGES, CONTENTS[TRAIN_IMAGES] + b"1", "has 18,049 bytes.* dimensions 23 x 28 x 28"),
         (T10K_IMAGES, idx_images(noise(1, 7)[:, :, 1:]), "t10k.* of 28 x 27 pixels, expected 28 x"),
         (T10K_IMAGES, idx_images(noise(1, 0)), "dimensions 0 x 28 x 28, none of them 0"),
         (T10K_LABELS, idx_labels([]), "t10k-labels.*dimensions 0, none of them 0"),
-        (T10K_LABELS, idx_labels([1, 2]), "t10k-labels.*: holds 2 labels, and t10k-images-idx3-u"),
+        (T10K_LABELS, idx_labels([1, 2]), "t10k-labels.*: contains 2 labels, but t10k-images-idx3"),
         (
             T10K_LABELS,
             idx_labels([1, 2, 10, 3, 4, 5, 99]),
@@ -239,13 +249,13 @@ def test_two_at_once_do_not_harm_each_other(tmp_path):
         ),
         (
             TRAIN_IMAGES,
-            PACKED[f"{TRAIN_IMAGES}.gz"][:900],
+            COMPRESSED[f"{TRAIN_IMAGES}.gz"][:900],
             "train-images.*: cannot be read .*again",
         ),
         (TRAIN_LABELS, b"\x1f\x8b no gzip", "train-labels.*: cannot be read .*copy it again"),
     ],
 )
-def test_a_fault_of_a_file_is_one_line(tmp_path, name, content, expected):
+def test_invalid_file_is_named_in_one_line(tmp_path, name, content, expected):
     contents = {**CONTENTS, name: content}
     folder = write_folder(tmp_path / "idx", {k: v for k, v in contents.items() if v is not None})
     with pytest.raises(BadInput, match=expected) as raised:
@@ -255,31 +265,31 @@ def test_a_fault_of_a_file_is_one_line(tmp_path, name, content, expected):
     assert not (tmp_path / "data" / "mnist").exists()
 
 
-def test_a_source_that_is_no_folder_is_told(tmp_path):
+def test_source_that_is_not_a_folder_is_named(tmp_path):
     (tmp_path / "file.gz").touch()
     with pytest.raises(BadInput, match="no such file, .* expected a folder with the four files"):
         convert(tmp_path / "mnist", tmp_path / "file.gz")
 
 
-def test_a_file_that_cannot_be_read_is_told(tmp_path):
+def test_unreadable_file_is_named(tmp_path):
     (tmp_path / "folder").mkdir()
     with pytest.raises(BadInput, match=r"folder: cannot be read \(Is a directory\)"):
         read_idx(tmp_path / "folder", 1)
 
 
-def test_another_dataset_is_not_taken_for_mnist(tmp_path):
+def test_another_dataset_is_not_used_as_mnist(tmp_path):
     folder = write_folder(tmp_path / "idx", CONTENTS)
     convert(tmp_path / "data", folder)
     description = json.loads((tmp_path / "data" / "dataset.json").read_text())
     (tmp_path / "data" / "dataset.json").write_text(json.dumps(description | {"name": "birds"}))
-    with pytest.raises(BadInput, match="holds the dataset 'birds' already, expected 'mnist'"):
+    with pytest.raises(BadInput, match="contains the dataset 'birds', expected 'mnist'"):
         convert(tmp_path / "data", folder)
     (tmp_path / "data" / "dataset.json").unlink()
-    with pytest.raises(BadInput, match="holds a dataset already"):
+    with pytest.raises(BadInput, match="contains a dataset already"):
         convert(tmp_path / "data", folder)
 
 
-def test_the_published_facts_are_those_of_the_mirror():
+def test_sizes_are_those_of_the_mirror():
     assert {name: archive.num_bytes for name, archive in ARCHIVES.items()} == {
         TRAIN_IMAGES: 9_912_422,
         TRAIN_LABELS: 28_881,
@@ -291,7 +301,7 @@ def test_the_published_facts_are_those_of_the_mirror():
         assert len(archive.digest) == len("sha256:") + 64
 
 
-def test_the_module_runs_from_the_shell(tmp_path, monkeypatch, capsys):
+def test_module_is_a_command(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
         mnist, "download_and_convert", functools.partial(download_and_convert, progress=False)
     )

@@ -9,20 +9,22 @@ import golden_nets
 import numpy as np
 import pytest
 
-from bad_input import BadInput
-from nets.factory import NETWORKS, get_network_fn
-from nets.operation_counts import count_network
+from model_stats.__main__ import build_and_count, main
+from model_stats.hook import ModelStats
+from model_stats.operation_counts import count_network
+from nets.nets_factory import get_network_fn
+from nets.networks import NETWORKS
 from slim_on_tf2 import slim, tf
-from training.model_stats import ModelStats, build_and_count, main
+from system.errors import BadInput
 
 ROOT = Path(__file__).parent.parent
 GOLDEN_DIR = Path(__file__).parent / "golden"
 
-# Network -> millions of multiply-accumulates and of parameters at its published size; None where
-# the source gives no number or fewer than two digits of it.
+# Network -> millions of multiply-accumulates and of parameters at the published image size; None
+# where the source gives none, or fewer than two digits.
 PUBLISHED = {
-    # tensorflow/models, research/slim/nets: mobilenet_v1.md and mobilenet/README.md. The parameters
-    # of MobileNet v2 and v3 stand there without those of batch norm, or rounded, where None is.
+    # tensorflow/models, research/slim/nets: mobilenet_v1.md and mobilenet/README.md. Where these
+    # leave out batch norm's parameters or round them, there is None.
     "mobilenet_v1": (569, 4.24),
     "mobilenet_v1_075": (325, 2.59),
     "mobilenet_v1_050": (149, 1.34),
@@ -58,7 +60,7 @@ GOLDEN = sorted({path.stem for path in GOLDEN_DIR.glob("*.json")} & set(NETWORKS
 FEW_LAYERS = ("lenet", "cifarnet", "mobilenet_v1_025")
 
 
-def with_heavy_ones(names, quick):
+def mark_large(names, quick):
     return [n if n in quick else pytest.param(n, marks=pytest.mark.large) for n in names]
 
 
@@ -67,8 +69,8 @@ def count_published(name):
     return build_and_count(name, network.image_size, network.published_classes)
 
 
-@pytest.mark.parametrize("name", with_heavy_ones(PUBLISHED, QUICK))
-def test_the_published_counts_come_out_within_a_percent(name):
+@pytest.mark.parametrize("name", mark_large(PUBLISHED, QUICK))
+def test_totals_are_within_one_percent_of_published_counts(name):
     million_maccs, million_params = PUBLISHED[name]
     total = count_published(name).total
     assert total.maccs / 1e6 == pytest.approx(million_maccs, rel=0.01)
@@ -76,8 +78,8 @@ def test_the_published_counts_come_out_within_a_percent(name):
         assert total.params / 1e6 == pytest.approx(million_params, rel=0.01)
 
 
-@pytest.mark.parametrize("name", with_heavy_ones(GOLDEN, FEW_LAYERS))
-def test_the_parameters_of_each_layer_are_its_published_variables(name):
+@pytest.mark.parametrize("name", mark_large(GOLDEN, FEW_LAYERS))
+def test_parameters_of_each_layer_match_its_published_variables(name):
     golden = golden_nets.read(name)
     expected = Counter()
     for variable, shape, trainable in golden["variables"]:
@@ -90,13 +92,13 @@ def test_the_parameters_of_each_layer_are_its_published_variables(name):
     }
 
 
-def test_tensorflows_profiler_counts_the_same_multiplications():
+def test_tensorflow_profiler_counts_the_same_multiplications():
     images = tf.placeholder(tf.float32, [1, 128, 128, 3])
     logits, _ = get_network_fn("mobilenet_v1_025", 5)(images)
     builder = tf.profiler.ProfileOptionBuilder
     options = builder(builder.float_operation()).with_empty_output().build()
     root = tf.profiler.profile(tf.get_default_graph(), cmd="op", options=options)
-    floats, node = {}, root  # a chain from one type of operation to the next
+    floats, node = {}, root  # the nodes form a chain, one per operation type
     while node.children:
         node = node.children[0]
         floats[node.name] = node.float_ops
@@ -107,9 +109,9 @@ def test_tensorflows_profiler_counts_the_same_multiplications():
 
 @pytest.mark.parametrize(
     "name",
-    with_heavy_ones(["cifarnet", "inception_v3", "nasnet_mobile", "resnet_v2_50"], FEW_LAYERS),
+    mark_large(["cifarnet", "inception_v3", "nasnet_mobile", "resnet_v2_50"], FEW_LAYERS),
 )
-def test_training_and_evaluation_count_the_same(name):
+def test_training_and_evaluation_have_the_same_counts(name):
     network = NETWORKS[name]
     counts = []
     for is_training in (True, False):
@@ -126,7 +128,7 @@ def read_rows(path):
         return list(csv.DictReader(file))
 
 
-def test_the_command_writes_a_row_a_layer_and_their_total(tmp_path, capsys):
+def test_command_writes_one_row_per_layer_and_the_total(tmp_path, capsys):
     table = tmp_path / "new" / "stats.csv"
     assert main(["--model_name", "lenet", "--num_classes", "10", "--output", str(table)]) == 0
     assert table.read_text().splitlines() == [
@@ -140,7 +142,7 @@ def test_the_command_writes_a_row_a_layer_and_their_total(tmp_path, capsys):
         "total,3274634,13883904,38666,66880,10",
     ]
     summary, last = capsys.readouterr().out.splitlines()
-    assert summary.startswith("lenet at 28 px with 10 classes: 3,274,634 parameters; for a photo")
+    assert summary.startswith("lenet at 28 px with 10 classes: 3,274,634 parameters; per image")
     assert json.loads(last) == {
         "model_name": "lenet",
         "image_size": 28,
@@ -155,7 +157,7 @@ def test_the_command_writes_a_row_a_layer_and_their_total(tmp_path, capsys):
     assert [path.name for path in table.parent.iterdir()] == ["stats.csv"]
 
 
-def test_the_published_classes_and_size_are_the_default(tmp_path, capsys):
+def test_default_image_size_and_classes_are_the_published_ones(tmp_path, capsys):
     main(["--model_name", "alexnet_v2", "--output", str(tmp_path / "stats.csv")])
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (result["image_size"], result["num_classes"]) == (224, 1000)
@@ -170,17 +172,17 @@ def test_the_published_classes_and_size_are_the_default(tmp_path, capsys):
         (["--model_name", "lenet", "--output", "/proc/stats.csv"], "/proc/stats.csv: cannot be"),
     ],
 )
-def test_bad_input_is_one_line(argv, message):
+def test_bad_flags_are_reported_in_one_line(argv, message):
     with pytest.raises(BadInput) as found:
         main(argv)
     assert message in str(found.value)
     assert "\n" not in str(found.value)
 
 
-def test_a_wrong_flag_does_not_wait_for_tensorflow():
+def test_wrong_flag_is_reported_before_tensorflow_loads():
     code = (
-        "import sys; from training import model_stats\n"
-        "try: model_stats.main(['--image_size', '1'])\n"
+        "import sys; from model_stats.__main__ import main\n"
+        "try: main(['--image_size', '1'])\n"
         "finally: print('tensorflow' in sys.modules)"
     )
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
@@ -188,9 +190,9 @@ def test_a_wrong_flag_does_not_wait_for_tensorflow():
     assert ended.stdout == "False\n"
 
 
-def test_the_hook_writes_the_table_of_the_network_that_trains(tmp_path):
-    photos = tf.data.Dataset.from_tensors(np.zeros([28, 28, 1], np.float32)).repeat().batch(3)
-    iterator = tf.data.make_initializable_iterator(photos)
+def test_hook_writes_the_table_of_the_network_in_training(tmp_path):
+    images = tf.data.Dataset.from_tensors(np.zeros([28, 28, 1], np.float32)).repeat().batch(3)
+    iterator = tf.data.make_initializable_iterator(images)
     tf.add_to_collection(tf.GraphKeys.TABLE_INITIALIZERS, iterator.initializer)
     tf.train.get_or_create_global_step()
     logits, _ = get_network_fn("lenet", 10, is_training=True)(iterator.get_next())
@@ -205,14 +207,14 @@ def test_the_hook_writes_the_table_of_the_network_that_trains(tmp_path):
     assert written == (tmp_path / "alone.csv").read_text()
 
 
-def test_the_hook_says_that_photos_of_unknown_size_cannot_be_counted(tmp_path):
+def test_hook_refuses_images_of_unknown_size(tmp_path):
     net = slim.conv2d(tf.placeholder(tf.float32, [None, None, None, 3]), 8, 3)
-    with pytest.raises(BadInput, match="build the network on photos of known height and width"):
+    with pytest.raises(BadInput, match="build the network on images of known height and width"):
         ModelStats(net, tmp_path).begin()
     assert not list(tmp_path.iterdir())
 
 
-def test_the_hook_leaves_the_arithmetic_ahead_of_named_inputs_out(tmp_path):
+def test_hook_leaves_out_operations_before_the_given_inputs(tmp_path):
     images = tf.placeholder(tf.float32, [None, 8, 8, 3]) - 0.5
     ModelStats(slim.conv2d(images, 8, 3), tmp_path, inputs=images).begin()
     assert [row["layer"] for row in read_rows(tmp_path / "model_stats.csv")] == ["Conv", "total"]

@@ -1,4 +1,4 @@
-"""The two networks of searched cells; of what they are built is in test_nas_cells.py."""
+"""NASNet and PNASNet; test_nas_cells.py covers their parts."""
 
 import golden_fill
 import golden_nets
@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 
 from nets import nasnet, pnasnet
+from nets.networks import NETWORKS
 from slim_on_tf2 import slim, tf
 
 
 def find(name):
-    """The network `name` and its arg_scope."""
+    """Returns the network `name` and its arg_scope."""
     module = nasnet if name.startswith("nasnet") else pnasnet
     return getattr(module, name), getattr(module, f"{name}_arg_scope")
 
 
 @pytest.mark.parametrize("name", ["nasnet_mobile", "pnasnet_mobile"])
-def test_equals_the_published_small_network(name):
+def test_outputs_equal_published_mobile_network(name):
     golden = golden_nets.read(name)
     network, arg_scope = find(name)
     images = tf.placeholder(tf.float32, [None, 224, 224, 3])
@@ -31,7 +32,7 @@ def test_equals_the_published_small_network(name):
 
 @pytest.mark.large
 @pytest.mark.parametrize("name", ["nasnet_large", "pnasnet_large"])
-def test_has_the_variables_and_shapes_of_the_published_large_network(name):
+def test_variables_and_shapes_equal_published_large_network(name):
     golden = golden_nets.read(name)
     network, arg_scope = find(name)
     with slim.arg_scope(arg_scope()):
@@ -41,7 +42,7 @@ def test_has_the_variables_and_shapes_of_the_published_large_network(name):
 
 
 @pytest.mark.large
-def test_gives_the_logits_of_the_published_large_nasnet():
+def test_logits_equal_published_large_nasnet():
     golden = golden_nets.read("nasnet_large")
     network, arg_scope = find("nasnet_large")
     with slim.arg_scope(arg_scope()):
@@ -49,11 +50,11 @@ def test_gives_the_logits_of_the_published_large_nasnet():
     with tf.Session() as session:
         golden_nets.fill(session)
         of_first_image = session.run(logits)[0]
-    np.testing.assert_allclose(of_first_image[:3], golden["logits_first_three"], rtol=1e-3)
+    golden_nets.check_logits(of_first_image[:3], golden["logits_first_three"])
 
 
-def test_the_small_nasnet_has_as_many_parameters_as_kerass():
-    """Moving averages included, for 1,000 classes."""
+def test_number_of_parameters_of_mobile_nasnet_equals_that_of_keras():
+    """With moving averages and 1,000 classes."""
     body = [
         np.prod(shape, dtype=int)
         for name, shape, _ in golden_nets.read("nasnet_mobile")["variables"]
@@ -72,9 +73,9 @@ def test_the_small_nasnet_has_as_many_parameters_as_kerass():
         ("pnasnet_large", "aux_7", 6),
     ],
 )
-def test_the_auxiliary_head_is_on_the_last_cell_of_the_middle_stack(name, scope, pooled):
+def test_auxiliary_head_is_on_last_cell_of_middle_stack(name, scope, pooled):
     network, _ = find(name)
-    side = network.default_image_size
+    side = NETWORKS[name].image_size
     _, end_points = network(tf.placeholder(tf.float32, [None, side, side, 3]))
     (weights,) = slim.get_model_variables(f"{scope}/aux_logits/Conv/weights")
     assert weights.shape.as_list() == [pooled, pooled, 128, 768]
@@ -85,8 +86,8 @@ def test_the_auxiliary_head_is_on_the_last_cell_of_the_middle_stack(name, scope,
 @pytest.mark.parametrize(
     ("height", "width", "grid"), [(3, 3, (1, 1)), (97, 161, (12, 20)), (224, 100, (28, 13))]
 )
-def test_grids_of_odd_sizes_in_grey(name, depth, height, width, grid):
-    """A convolution without padding and two cells with padding, each of stride 2, by hand."""
+def test_grids_of_grayscale_images_of_odd_size(name, depth, height, width, grid):
+    """Computed by hand: a convolution without padding, then two cells with padding, of stride 2."""
     network, _ = find(name)
     images = tf.placeholder(tf.float32, [None, height, width, 1])
     net, end_points = network(images, final_endpoint="Cell_0")
@@ -105,7 +106,7 @@ def test_grids_of_odd_sizes_in_grey(name, depth, height, width, grid):
         ("pnasnet_large", 0.00004),
     ],
 )
-def test_weights_decay_as_published(name, weight_decay):
+def test_default_weight_decay_is_published_one(name, weight_decay):
     _, arg_scope = find(name)
     with slim.arg_scope(arg_scope()):
         slim.conv2d(tf.zeros([1, 1, 1, 3]), 2, 1)
@@ -114,4 +115,6 @@ def test_weights_decay_as_published(name, weight_decay):
         (weights,), loss = session.run(
             [slim.get_model_variables(), tf.losses.get_regularization_loss()]
         )
-    np.testing.assert_allclose(loss, weight_decay / 2 * np.sum(np.square(weights)), rtol=1e-5)
+    np.testing.assert_allclose(
+        loss, weight_decay / 2 * np.sum(np.square(weights)), rtol=golden_nets.ROUNDING
+    )

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from tiny_photos import write_photos
 
-from bad_input import BadInput
-from datasets.photo_lists import find_photos, list_photos, read_photos_list
+from datasets.photo_lists import find_photos, read_photos_list
+from system.errors import BadInput
 
 
 def write_list(folder, text, encoding="utf-8"):
@@ -13,7 +13,7 @@ def write_list(folder, text, encoding="utf-8"):
     return path
 
 
-def test_a_list_names_photos_and_their_labels(tmp_path):
+def test_list_names_photos_and_their_labels(tmp_path):
     path = write_list(
         tmp_path,
         f"file,label\nz.jpg,roses\ndeep/a.jpg,daisy\n{tmp_path}/b.jpg,roses\n../c.jpg,daisy\n",
@@ -53,13 +53,16 @@ def test_quotes_follow_rfc_4180(tmp_path):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "begins with '', expected the header file,label"),
-        ("a.jpg,daisy\n", "begins with 'a.jpg,daisy', expected the header file,label"),
-        ("label,file\n", "begins with 'label,file', expected the header"),
-        ("file;label\na.jpg;daisy\n", "begins with 'file;label', expected the header"),
+        ("", "starts with '', expected the header file,label"),
+        ("a.jpg,daisy\n", "starts with 'a.jpg,daisy', expected the header file,label"),
+        ("label,file\n", "starts with 'label,file', expected the header"),
+        ("file;label\na.jpg;daisy\n", "starts with 'file;label', expected the header"),
         ("file,label\n", "lists no photos"),
         ("file,label\na.jpg,x\nb.jpg\n", r"record 2 \(line 3\) has 1 fields, expected file,label"),
-        ("file,label\na, b.jpg,x\n", r"record 1 \(line 2\) has 3 fields.* with a comma in quotes"),
+        (
+            "file,label\na, b.jpg,x\n",
+            r"record 1 \(line 2\) has 3 fields.* quote a field with a comma",
+        ),
         ("file,label\n ,daisy\n", r"record 1 \(line 2\) names no file"),
         ("file,label\na.jpg,x\n\nb.jpg,\n", r"record 2 \(line 4\), b.jpg, has an empty label"),
         ("file,label\na.jpg,  \n", r"record 1 \(line 2\), a.jpg, has an empty label"),
@@ -68,17 +71,20 @@ def test_quotes_follow_rfc_4180(tmp_path):
         ("file,label\na.jpg,\u200bx\n", r"has the label '\\u200bx'; expected printable"),
         (
             "file,label\na.jpg,x\nb.jpg,x\n./a.jpg,y\n",
-            r"record 3 \(line 4\) has the file of record 1 \(line 2\), a.jpg, as x and y; list it",
+            r"record 3 \(line 4\) repeats the file of record 1 \(line 2\), a.jpg, as x and y; l",
         ),
         (
             "file,label\na.jpg,x\nb/../a.jpg,x\n",
-            r"record 2 \(line 3\) has the file of record 1 \(line 2\), b/../a.jpg, as x; list it o",
+            r"record 2 \(line 3\) repeats the file of record 1 \(line 2\), b/../a.jpg, as x; list",
         ),
-        ('file,label\na.jpg,x\n"b.jpg,x\n', r"record 2 \(line 3\) is no CSV .*write \" in it as"),
-        ('file,label\n"b"c.jpg,x\n', r"record 1 \(line 2\) is no CSV"),
+        (
+            'file,label\na.jpg,x\n"b.jpg,x\n',
+            r"record 2 \(line 3\) is not valid CSV .*write \" inside it",
+        ),
+        ('file,label\n"b"c.jpg,x\n', r"record 1 \(line 2\) is not valid CSV"),
     ],
 )
-def test_a_fault_is_one_line_that_names_the_record(tmp_path, text, expected):
+def test_invalid_record_is_named_in_one_line(tmp_path, text, expected):
     path = write_list(tmp_path, text)
     with pytest.raises(BadInput, match=expected) as raised:
         read_photos_list(path)
@@ -86,7 +92,7 @@ def test_a_fault_is_one_line_that_names_the_record(tmp_path, text, expected):
     assert "\n" not in str(raised.value)
 
 
-def test_a_list_that_cannot_be_read_is_told(tmp_path):
+def test_unreadable_list_is_named(tmp_path):
     with pytest.raises(BadInput, match=r"none.csv: cannot be read \(No such file or directory\)"):
         read_photos_list(tmp_path / "none.csv")
     with pytest.raises(BadInput, match=r"cannot be read \(Is a directory\); expected a CSV file"):
@@ -96,7 +102,7 @@ def test_a_list_that_cannot_be_read_is_told(tmp_path):
         read_photos_list(path)
 
 
-def test_a_folder_gives_its_classes_and_what_lies_beside_them(tmp_path):
+def test_folder_has_classes_and_strays(tmp_path):
     write_photos(tmp_path, {"roses": 2, "daisy": 1})
     for name in ("stray.PNG", "LICENSE.txt", ".hidden.jpg", "daisy/Thumbs.db"):
         (tmp_path / name).touch()
@@ -109,17 +115,7 @@ def test_a_folder_gives_its_classes_and_what_lies_beside_them(tmp_path):
     assert {p.label for p in photos.classes["roses"]} == {"roses"}
 
 
-def test_one_of_folder_and_list_is_expected(tmp_path):
-    folder = write_photos(tmp_path / "photos", {"daisy": 1})
-    path = write_list(tmp_path, "file,label\nphotos/daisy/0.jpg,daisy\n")
-    assert list_photos(folder).place == folder
-    assert list_photos(photos_list=path).place == path
-    for both_or_neither in [(), (folder, path)]:
-        with pytest.raises(BadInput, match="expected one of photos_dir, .* and photos_list"):
-            list_photos(*both_or_neither)
-
-
-def test_relative_lists_work_from_any_folder(tmp_path, monkeypatch):
+def test_relative_path_of_a_list_works(tmp_path, monkeypatch):
     write_list(tmp_path, "file,label\na.jpg,x\n")
     monkeypatch.chdir(tmp_path)
     (photo,) = read_photos_list("photos.csv").classes["x"]

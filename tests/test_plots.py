@@ -1,4 +1,4 @@
-"""Plots, opened as pictures with Pillow, and their figures' artists against hand counts."""
+"""Plots, as PNGs and as matplotlib artists, against counts by hand."""
 
 import csv
 import subprocess
@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bad_input import BadInput
-from reporting import plots
-from reporting.predictions import Predictions
-from reporting.style import _tell_of_squares, fit, style, text_width
+from evaluation import plots
+from evaluation.predictions import Predictions
+from system.errors import BadInput
 
 AWKWARD_NAMES = [
     "$x^2$ and _y_",
@@ -26,7 +25,7 @@ AWKWARD_NAMES = [
 
 @pytest.fixture
 def figures(monkeypatch):
-    """Collects the figures that are saved; drawn, so that their texts have places."""
+    """Collects the saved figures, whose texts have positions."""
     saved = []
     save = plots.save
 
@@ -38,22 +37,22 @@ def figures(monkeypatch):
     return saved
 
 
-def random_predictions(photos, names, strength=2.0, seed=0):
+def random_predictions(images, names, strength=2.0, seed=0):
     rng = np.random.default_rng(seed)
-    labels = rng.integers(len(names), size=photos)
-    scores = rng.normal(size=(photos, len(names)))
-    scores[np.arange(photos), labels] += strength
+    labels = rng.integers(len(names), size=images)
+    scores = rng.normal(size=(images, len(names)))
+    scores[np.arange(images), labels] += strength
     probabilities = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
-    files = [f"{i}.jpg" for i in range(photos)]
+    files = [f"{i}.jpg" for i in range(images)]
     return Predictions(files, labels, probabilities.astype(np.float32), list(names))
 
 
-def random_photos(count, height=12, width=12):
+def random_images(count, height=12, width=12):
     return np.random.default_rng(1).integers(256, size=(count, height, width, 3), dtype=np.uint8)
 
 
-def assert_is_a_whole_picture(path):
-    """Holds if a PNG is no white sheet, and nothing runs out of it at any side."""
+def assert_is_complete(path):
+    """Checks that a PNG is not blank and nothing is cut off at its edges."""
     with Image.open(path) as image:
         assert image.format == "PNG"
         pixels = np.asarray(image.convert("L"))
@@ -68,7 +67,7 @@ def boxes(figure, texts):
     return [text.get_window_extent(renderer) for text in texts if text.get_text()]
 
 
-def assert_apart(figure, texts):
+def assert_disjoint(figure, texts):
     found = boxes(figure, texts)
     for i, box in enumerate(found):
         assert box.count_overlaps(found[i + 1 :]) == 0
@@ -82,56 +81,56 @@ def assert_apart(figure, texts):
 @pytest.mark.parametrize(
     "plot", [plots.plot_confusion_matrix, plots.plot_calibration, plots.plot_per_class]
 )
-def test_charts_of_few_and_many_classes_are_whole_and_their_names_apart(
+def test_charts_of_few_and_many_classes_are_complete_with_disjoint_names(
     plot, names, tmp_path, figures
 ):
     path = tmp_path / "eval" / "plot.png"
     assert plot(random_predictions(400, names), path) == path
-    assert_is_a_whole_picture(path)
+    assert_is_complete(path)
     for axes in figures[0].findobj(matplotlib.axes.Axes):
-        assert_apart(figures[0], axes.get_yticklabels())
-        assert_apart(figures[0], axes.get_xticklabels())
+        assert_disjoint(figures[0], axes.get_yticklabels())
+        assert_disjoint(figures[0], axes.get_xticklabels())
     assert [file.name for file in path.parent.iterdir()] == ["plot.png"]
 
 
 @pytest.mark.parametrize(
     "plot", [plots.plot_confusion_matrix, plots.plot_calibration, plots.plot_per_class]
 )
-def test_charts_of_a_single_photo(plot, tmp_path):
-    assert_is_a_whole_picture(plot(random_predictions(1, ["cat", "dog"]), tmp_path / "plot.png"))
+def test_charts_of_a_single_image_are_complete(plot, tmp_path):
+    assert_is_complete(plot(random_predictions(1, ["cat", "dog"]), tmp_path / "plot.png"))
 
 
 @pytest.mark.parametrize("width", [12, 24])
 @pytest.mark.parametrize("shown", [1, 7])
-def test_photo_grid_is_whole_and_its_captions_apart(shown, width, tmp_path, figures):
+def test_image_grid_is_complete_with_disjoint_captions(shown, width, tmp_path, figures):
     predictions = random_predictions(30, AWKWARD_NAMES, strength=1)
     indices = plots.choose_examples(predictions, shown)
-    photos = random_photos(shown, width=width)
-    path = plots.plot_predictions(predictions, indices, photos, tmp_path / "p.png")
-    assert_is_a_whole_picture(path)
+    images = random_images(shown, width=width)
+    path = plots.plot_predictions(predictions, indices, images, tmp_path / "p.png")
+    assert_is_complete(path)
     captions = [text for text in figures[0].findobj(matplotlib.text.Text) if text.axes]
-    assert_apart(figures[0], captions)
+    assert_disjoint(figures[0], captions)
 
 
-def test_each_photo_stands_under_its_prediction_and_truth(tmp_path, figures):
+def test_each_image_is_captioned_with_prediction_and_label(tmp_path, figures):
     probabilities = np.array([[0.875, 0.125], [0.75, 0.25], [0.0, 1.0]])
     predictions = Predictions(list("abc"), np.array([0, 1, 1]), probabilities, ["daisy", "a_$b$"])
-    photos = random_photos(2)
-    plots.plot_predictions(predictions, [1, 2], photos, tmp_path / "p.png")
+    images = random_images(2)
+    plots.plot_predictions(predictions, [1, 2], images, tmp_path / "p.png")
     wrong, right = (axes for axes in figures[0].findobj(matplotlib.axes.Axes) if axes.images)
-    np.testing.assert_array_equal(wrong.images[0].get_array(), photos[0])
-    np.testing.assert_array_equal(right.images[0].get_array(), photos[1])
+    np.testing.assert_array_equal(wrong.images[0].get_array(), images[0])
+    np.testing.assert_array_equal(right.images[0].get_array(), images[1])
     assert (wrong.get_title("left"), wrong.get_title("right")) == ("daisy", "75 %")
-    assert [text.get_text() for text in wrong.texts] == ["✗", "truth: a_$b$", "25 %"]
+    assert [text.get_text() for text in wrong.texts] == ["✗", "label: a_$b$", "25 %"]
     assert (right.get_title("left"), right.get_title("right")) == ("a_$b$", "100 %")
-    assert [text.get_text() for text in right.texts] == ["✓", "truth: a_$b$", ""]
-    assert figures[0].subfigs[0].get_suptitle() == "2 of 3 photos right (66.7 %), 2 shown"
+    assert [text.get_text() for text in right.texts] == ["✓", "label: a_$b$", ""]
+    assert figures[0].subfigs[0].get_suptitle() == "2 of 3 images correct (66.7 %), 2 shown"
 
 
-def test_photos_of_any_shape_are_shown_whole_in_equal_squares(tmp_path, figures):
+def test_images_of_any_shape_are_shown_uncropped_in_equal_squares(tmp_path, figures):
     predictions = random_predictions(3, ["cat", "dog"])
-    photos = [random_photos(1, *shape)[0] for shape in [(10, 30), (30, 10), (30, 30)]]
-    plots.plot_predictions(predictions, [0, 1, 2], photos, tmp_path / "p.png")
+    images = [random_images(1, *shape)[0] for shape in [(10, 30), (30, 10), (30, 30)]]
+    plots.plot_predictions(predictions, [0, 1, 2], images, tmp_path / "p.png")
     shown = [axes for axes in figures[0].findobj(matplotlib.axes.Axes) if axes.images]
     for axes in shown:
         height, width = axes.images[0].get_array().shape[:2]
@@ -143,9 +142,9 @@ def test_photos_of_any_shape_are_shown_whole_in_equal_squares(tmp_path, figures)
     np.testing.assert_allclose(sizes, sizes[0, 0], atol=1)
 
 
-def test_photos_beside_their_heat_maps_fill_frames_as_wide(tmp_path, figures):
+def test_images_beside_their_heat_maps_have_wide_frames(tmp_path, figures):
     predictions = random_predictions(5, ["cat", "dog"])
-    plots.plot_predictions(predictions, range(5), random_photos(5, 10, 20), tmp_path / "p.png")
+    plots.plot_predictions(predictions, range(5), random_images(5, 10, 20), tmp_path / "p.png")
     shown = [axes for axes in figures[0].findobj(matplotlib.axes.Axes) if axes.images]
     for axes in shown:
         assert (axes.get_xlim(), axes.get_ylim()) == ((-0.5, 19.5), (9.5, -0.5))
@@ -154,62 +153,61 @@ def test_photos_beside_their_heat_maps_fill_frames_as_wide(tmp_path, figures):
         assert width >= 3 * figures[0].dpi  # inches
 
 
-def test_examples_are_spread_over_the_classes():
+def test_examples_are_spread_evenly_over_the_classes():
     labels = np.array([0] * 50 + [1] * 2 + [2] * 10 + [4] * 1)
     predictions = Predictions(
         [str(i) for i in range(63)], labels, np.full((63, 5), 0.2), list("abcde")
     )
-    chosen = plots.choose_examples(predictions, 11, seed=3)
+    chosen = plots.choose_examples(predictions, 11)
     assert np.bincount(labels[chosen]).tolist() == [4, 2, 4, 0, 1]
     assert sorted(labels[chosen[:4]]) == [0, 1, 2, 4]
-    assert sorted(plots.choose_examples(predictions, 100, seed=3)) == list(range(63))
-    np.testing.assert_array_equal(chosen, plots.choose_examples(predictions, 11, seed=3))
-    assert chosen.tolist() != plots.choose_examples(predictions, 11, seed=4).tolist()
+    assert sorted(plots.choose_examples(predictions, 100)) == list(range(63))
+    np.testing.assert_array_equal(chosen, plots.choose_examples(predictions, 11))
 
 
-def test_surest_mistakes_come_first():
+def test_most_confident_mistakes_come_first():
     predictions = random_predictions(200, "abcde", strength=1)
     wrong = [
         i for i in range(200) if predictions.probabilities[i].argmax() != predictions.labels[i]
     ]
     by_confidence = sorted(wrong, key=lambda i: -predictions.probabilities[i].max())
     assert 20 < len(wrong) < 180
-    assert plots.surest_mistakes(predictions, 20).tolist() == by_confidence[:20]
-    assert plots.surest_mistakes(predictions, 999).tolist() == by_confidence
+    assert plots.most_confident_mistakes(predictions, 20).tolist() == by_confidence[:20]
+    assert plots.most_confident_mistakes(predictions, 999).tolist() == by_confidence
 
 
-def test_mistakes_are_drawn_in_their_order(tmp_path, figures):
+def test_mistakes_are_drawn_in_order(tmp_path, figures):
     predictions = random_predictions(60, "abcde", strength=1)
-    indices = plots.surest_mistakes(predictions, 8)
-    path = plots.plot_mistakes(predictions, indices, random_photos(8), tmp_path / "mistakes.png")
-    assert_is_a_whole_picture(path)
+    indices = plots.most_confident_mistakes(predictions, 8)
+    path = plots.plot_mistakes(predictions, indices, random_images(8), tmp_path / "mistakes.png")
+    assert_is_complete(path)
     shown = [axes for axes in figures[0].findobj(matplotlib.axes.Axes) if axes.images]
-    expected = [f"truth: {'abcde'[predictions.labels[i]]}" for i in indices]
+    expected = [f"label: {'abcde'[predictions.labels[i]]}" for i in indices]
     assert [axes.texts[1].get_text() for axes in shown] == expected
-    surest = [int(axes.get_title("right").split()[0]) for axes in shown]
-    assert surest == sorted(surest, reverse=True)
+    confidences = [int(axes.get_title("right").split()[0]) for axes in shown]
+    assert confidences == sorted(confidences, reverse=True)
     assert {axes.texts[0].get_text() for axes in shown} == {"✗"}
 
 
-def test_no_mistake_is_a_picture_that_says_so(tmp_path, figures):
+def test_plot_without_mistakes_says_so(tmp_path, figures):
     predictions = random_predictions(9, "ab", strength=99)
-    path = plots.plot_mistakes(predictions, [], random_photos(0), tmp_path / "mistakes.png")
-    assert_is_a_whole_picture(path)
+    path = plots.plot_mistakes(predictions, [], random_images(0), tmp_path / "mistakes.png")
+    assert_is_complete(path)
     texts = [text.get_text() for text in figures[0].findobj(matplotlib.text.Text)]
-    assert {"0 mistakes on 9 photos", "Every photo is predicted right."} <= set(texts)
+    assert {"0 mistakes on 9 images", "All images are predicted correctly."} <= set(texts)
 
 
 def cells(axes):
-    """The numbers in a matrix: (row, column) -> text."""
+    """The texts in a matrix: (row, column) -> text."""
     return {
         (int(text.get_position()[1]), int(text.get_position()[0])): text.get_text()
         for text in axes.texts
     }
 
 
-def test_confusion_matrix_holds_counts_and_shares_of_the_row(tmp_path, figures):
-    certain = np.eye(3)[[0, 0, 0, 1, 1, 2]]
-    predictions = Predictions(list("abcdef"), np.array([0, 0, 0, 0, 1, 1]), certain, list("xyz"))
+def test_confusion_matrix_shows_counts_and_shares_of_the_row(tmp_path, figures):
+    one_hot = np.eye(3)[[0, 0, 0, 1, 1, 2]]
+    predictions = Predictions(list("abcdef"), np.array([0, 0, 0, 0, 1, 1]), one_hot, list("xyz"))
     plots.plot_confusion_matrix(predictions, tmp_path / "matrix.png")
     axes = figures[0].subfigs[0].axes[0]
     assert cells(axes) == {
@@ -224,10 +222,10 @@ def test_confusion_matrix_holds_counts_and_shares_of_the_row(tmp_path, figures):
     assert [label.get_text() for label in axes.get_xticklabels()] == ["x", "y", "z"]
 
 
-@pytest.mark.parametrize(("classes", "photos"), [(5, 20000), (40, 2000), (60, 75000)])
-def test_numbers_stay_inside_their_cells_or_are_left_out(classes, photos, tmp_path, figures):
+@pytest.mark.parametrize(("classes", "images"), [(5, 20000), (40, 2000), (60, 75000)])
+def test_numbers_fit_into_their_cells_or_are_left_out(classes, images, tmp_path, figures):
     names = [f"class {i}" for i in range(classes)]
-    plots.plot_confusion_matrix(random_predictions(photos, names, strength=6), tmp_path / "m.png")
+    plots.plot_confusion_matrix(random_predictions(images, names, strength=6), tmp_path / "m.png")
     axes = figures[0].subfigs[0].axes[0]
     cell = axes.get_window_extent().width / classes
     assert bool(axes.texts) == (classes < 60)
@@ -235,22 +233,22 @@ def test_numbers_stay_inside_their_cells_or_are_left_out(classes, photos, tmp_pa
         assert box.width < cell and box.height < cell
 
 
-def test_so_many_classes_that_not_all_are_named(tmp_path, figures):
+def test_only_every_kth_of_many_classes_is_named(tmp_path, figures):
     predictions = random_predictions(300, [f"class {i}" for i in range(150)])
-    assert_is_a_whole_picture(plots.plot_confusion_matrix(predictions, tmp_path / "m.png"))
+    assert_is_complete(plots.plot_confusion_matrix(predictions, tmp_path / "m.png"))
     named = figures[0].subfigs[0].axes[0].get_xticklabels()
     assert [label.get_text() for label in named[:2]] == ["class 0", "class 2"]
-    assert_apart(figures[0], named)
+    assert_disjoint(figures[0], named)
 
 
-def test_names_mean_their_dollars_and_underscores(tmp_path, figures):
+def test_dollars_and_underscores_in_names_are_not_math(tmp_path, figures):
     plots.plot_confusion_matrix(random_predictions(9, ["$a_b$", "c_$d"]), tmp_path / "m.png")
     labels = figures[0].subfigs[0].axes[0].get_xticklabels()
     assert [label.get_text() for label in labels] == ["$a_b$", "c_$d"]
     assert not any(label.get_parse_math() for label in labels)
 
 
-def test_calibration_draws_each_bin_where_it_lies(tmp_path, figures):
+def test_calibration_plot_draws_each_bin(tmp_path, figures):
     confidence = np.array([0.62, 0.64, 0.9, 0.92, 0.91])
     probabilities = np.stack([confidence, 1 - confidence], axis=1)
     predictions = Predictions(list("abcde"), np.array([0, 1, 0, 0, 1]), probabilities, ["x", "y"])
@@ -263,9 +261,9 @@ def test_calibration_draws_each_bin_where_it_lies(tmp_path, figures):
     assert [bar.get_height() for bar in lower.patches] == [0] * 9 + [2] + [0] * 3 + [3, 0]
 
 
-def test_scores_per_class_are_ranked_and_undefined_ones_left_out(tmp_path, figures):
-    certain = np.eye(4)[[0, 1, 1, 1, 0, 0]]
-    predictions = Predictions(list("abcdef"), np.array([0, 0, 1, 1, 0, 3]), certain, list("wxyz"))
+def test_scores_per_class_are_ranked_without_the_undefined_ones(tmp_path, figures):
+    one_hot = np.eye(4)[[0, 1, 1, 1, 0, 0]]
+    predictions = Predictions(list("abcdef"), np.array([0, 0, 1, 1, 0, 3]), one_hot, list("wxyz"))
     plots.plot_per_class(predictions, tmp_path / "scores.png")
     axes = figures[0].subfigs[0].axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["y", "z", "w", "x"]
@@ -273,8 +271,8 @@ def test_scores_per_class_are_ranked_and_undefined_ones_left_out(tmp_path, figur
     np.testing.assert_allclose(precision, [np.nan, np.nan, 2 / 3, 2 / 3])
     np.testing.assert_allclose(recall, [np.nan, 0, 2 / 3, 1])
     np.testing.assert_allclose(f1, [np.nan, 0, 2 / 3, 4 / 5])
-    photos = axes.child_axes[0].get_yticklabels()
-    assert [label.get_text() for label in photos] == ["0", "1", "3", "2"]
+    counts = axes.child_axes[0].get_yticklabels()
+    assert [label.get_text() for label in counts] == ["0", "1", "3", "2"]
 
 
 METRICS = """\
@@ -288,9 +286,9 @@ epoch,step,split,loss,accuracy
 """
 
 
-def test_learning_curves_of_a_metrics_file(tmp_path, figures):
+def test_learning_curves_show_the_rows_of_metrics_csv(tmp_path, figures):
     rows = list(csv.DictReader(METRICS.splitlines()))
-    assert_is_a_whole_picture(plots.plot_learning_curves(rows, tmp_path / "curves.png"))
+    assert_is_complete(plots.plot_learning_curves(rows, tmp_path / "curves.png"))
     accuracy, loss = figures[0].subfigs[0].axes
     for axes, training, validation in (
         (accuracy, [0.25, np.nan, 0.5], [0.5, 0.75]),
@@ -303,7 +301,7 @@ def test_learning_curves_of_a_metrics_file(tmp_path, figures):
     assert figures[0].subfigs[0].get_suptitle() == "Best validation accuracy 75.0 % at step 20"
 
 
-def test_a_long_training_curve_is_smoothed_over_its_neighbours(tmp_path, figures):
+def test_long_training_curve_is_smoothed_by_a_moving_average(tmp_path, figures):
     values = np.random.default_rng(0).random(120)
     rows = [
         {"step": 10 * i, "split": "train", "loss": value, "accuracy": value}
@@ -316,70 +314,40 @@ def test_a_long_training_curve_is_smoothed_over_its_neighbours(tmp_path, figures
 
 
 @pytest.mark.parametrize("rows", [[], [{"step": 1, "split": "train", "loss": 1, "accuracy": ""}]])
-def test_learning_curves_before_there_are_any(rows, tmp_path, figures):
-    assert_is_a_whole_picture(plots.plot_learning_curves(rows, tmp_path / "curves.png"))
+def test_learning_curves_without_validation_say_so(rows, tmp_path, figures):
+    assert_is_complete(plots.plot_learning_curves(rows, tmp_path / "curves.png"))
     assert figures[0].subfigs[0].get_suptitle() == "No validation yet"
 
 
 @pytest.mark.parametrize(
     "change", [{"step": ""}, {"split": "test"}, {"loss": "low"}, {"accuracy": None}]
 )
-def test_a_broken_row_of_metrics_is_one_line_that_names_it(change, tmp_path):
+def test_invalid_row_of_metrics_csv_is_refused(change, tmp_path):
     rows = list(csv.DictReader(METRICS.splitlines()))
     rows[1] |= change
-    with pytest.raises(BadInput, match="row 2 of the metrics: expected") as caught:
+    with pytest.raises(BadInput, match="metrics.csv: row 2: expected") as caught:
         plots.plot_learning_curves(rows, tmp_path / "curves.png")
     assert "\n" not in str(caught.value)
 
 
-def test_a_name_is_shortened_in_its_middle_to_fit():
-    name = "black-footed ferret, polecat, Mustela nigripes"
-    with style():
-        assert fit(name, 9) == name
-        short = fit(name, 1.2)
-        assert text_width(short) <= 1.2 < text_width(short.replace("…", " xx…"))
-        start, end = short.split("…")
-        assert name.startswith(start) and name.endswith(end) and len(start) > 5 < len(end)
-        assert fit(name, 0.01) == "…"
-
-
-def test_a_name_is_cleaned_of_white_space_and_loose_accents():
-    with style():
-        assert fit(" rosa\n  canina\t", 9) == "rosa canina"
-        assert fit("pa\u0308onie", 9) == "p\u00e4onie"
-
-
-def test_letters_that_no_font_draws_become_squares_which_is_said_once(capsys):
-    _tell_of_squares.cache_clear()
-    with style():
-        assert fit("a.jpg", 9) == "a.jpg"
-        assert capsys.readouterr().out == ""
-        assert fit("a\U0010fffdb", 9) == "a□b"
-        assert fit("\U0010fffe.jpg", 9) == fit("\U0010fffd.jpg", 9) == "□.jpg"
-    assert capsys.readouterr().out == (
-        "No installed font draws some letters of the names, so the plots show squares; install "
-        "Noto Sans CJK SC\n"
-    )
-
-
-def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
+def test_path_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(BadInput, match=r"plot.png: cannot be written"):
         plots.plot_calibration(random_predictions(3, "ab"), tmp_path / "file" / "plot.png")
 
 
-def test_settings_of_the_user_neither_change_nor_matter(tmp_path):
+def test_matplotlib_settings_of_the_user_neither_change_nor_matter(tmp_path):
     predictions = random_predictions(20, "ab")
-    plain = plots.plot_calibration(predictions, tmp_path / "plain.png").read_bytes()
+    expected = plots.plot_calibration(predictions, tmp_path / "expected.png").read_bytes()
     with matplotlib.rc_context({"font.size": 30, "text.usetex": True, "axes.facecolor": "red"}):
         before = dict(matplotlib.rcParams)
-        assert plots.plot_calibration(predictions, tmp_path / "p.png").read_bytes() == plain
+        assert plots.plot_calibration(predictions, tmp_path / "p.png").read_bytes() == expected
         assert dict(matplotlib.rcParams) == before
 
 
-def test_no_window_toolkit_and_no_tensorflow_is_loaded():
+def test_evaluation_of_arrays_imports_neither_pyplot_nor_tensorflow():
     code = (
-        "import sys, reporting.plots;"
+        "import sys; from evaluation import comparison, heat_maps, image_grid, report;"
         "print([m for m in ('matplotlib.pyplot', 'tkinter', 'tensorflow') if m in sys.modules])"
     )
     done = subprocess.run(

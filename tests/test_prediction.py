@@ -6,15 +6,16 @@ import pytest
 from PIL import Image
 from tiny_photos import write_photos
 from tiny_serving import LABELS, encoded, tiny_run, write_tiny_run
+from tolerance import float32_tolerance
 
-import training
-from bad_input import BadInput
 from datasets.photo_files import find_photo_files
+from predict_flowers import predict
+from serving import serving_graph
 from serving.export_files import write_saved_model
-from serving.prediction import open_model, predict, predict_batches
+from serving.prediction import open_model, predict_batches
+from serving.run_model import RunModel
 from slim_on_tf2 import slim, tf
-from training import serving_graph
-from training.run_model import RunModel
+from system.errors import BadInput
 from training.run_record import write_run
 
 
@@ -54,7 +55,7 @@ def by_class(prediction):
     return [p for _, p in sorted(zip(prediction.labels, prediction.probabilities))]
 
 
-def test_photos_have_names_in_order_of_their_probabilities(made):
+def test_classes_are_ordered_by_probability(made):
     rows = predict(made / "log", [made / "photos"], top_k=9, checkpoint="latest")
     assert [row.filename for row in rows] == [
         *(str(made / "photos" / "daisy" / f"{i}.jpg") for i in range(5)),
@@ -63,7 +64,7 @@ def test_photos_have_names_in_order_of_their_probabilities(made):
     ]
     broken = rows.pop(5)
     assert (broken.labels, broken.probabilities) == ([], [])
-    assert broken.error == "an HTML page, no photo"
+    assert broken.error == "an HTML page, not a photo"
     for row in rows:
         assert row.error is None
         assert sorted(row.labels) == sorted(LABELS)
@@ -71,16 +72,16 @@ def test_photos_have_names_in_order_of_their_probabilities(made):
         assert sum(row.probabilities) == pytest.approx(1, abs=1e-6)
 
 
-def test_an_export_says_the_same_and_the_batch_size_changes_nothing(made):
+def test_export_and_other_batch_sizes_give_the_same_predictions(made):
     photos = [made / "photos" / "daisy", made / "photos" / "tulips"]
     ours = predict(made / "log", photos, checkpoint="latest", batch_size=3)
     exported = predict(None, photos, export_dir=made / "export", batch_size=100)
     assert [row.filename for row in ours] == [row.filename for row in exported]
     for a, b in zip(ours, exported):
-        assert by_class(a) == pytest.approx(by_class(b), abs=1e-6)
+        assert by_class(a) == pytest.approx(by_class(b), abs=float32_tolerance(4))
 
 
-def test_moving_averages_take_the_place_of_the_weights(made):
+def test_moving_averages_replace_the_weights(made):
     photo = made / "photos" / "daisy" / "0.jpg"
     weights, averages = (
         by_class(predict(made / "log", photo, checkpoint="latest", moving_averages=asked)[0])
@@ -88,17 +89,17 @@ def test_moving_averages_take_the_place_of_the_weights(made):
     )
     # Logits of opposite sign: the products of the probabilities are equal, up to one factor.
     products = np.multiply(weights, averages)
-    np.testing.assert_allclose(products, products[0], rtol=1e-4)
+    np.testing.assert_allclose(products, products[0], rtol=4 * float32_tolerance(4))
     assert weights != pytest.approx(averages, abs=1e-4)
 
 
-def test_fewer_names_are_given_where_fewer_are_asked_for(made):
+def test_top_k_limits_the_classes(made):
     (row,) = predict(made / "log", made / "photos/tulips/0.jpg", top_k=1, checkpoint="latest")
     (whole,) = predict(made / "log", made / "photos/tulips/0.jpg", checkpoint="latest")
     assert (row.labels, row.probabilities) == (whole.labels[:1], whole.probabilities[:1])
 
 
-def test_a_photo_that_tensorflow_cannot_decode_costs_no_other(made, model):
+def test_undecodable_image_does_not_affect_others(made, model):
     files = find_photo_files([made / "photos" / "daisy"])
     refused = files[1].read().jpeg
 
@@ -118,17 +119,17 @@ def test_a_photo_that_tensorflow_cannot_decode_costs_no_other(made, model):
     assert [row.error for row in rows] == errors
     assert picky.calls == 1 + 3 + 1  # the first batch, each photo of it, the second batch
     alone = predict(made / "log", made / "photos/daisy/2.jpg", checkpoint="latest")
-    assert by_class(rows[2]) == pytest.approx(by_class(alone[0]), abs=1e-6)
+    assert by_class(rows[2]) == pytest.approx(by_class(alone[0]), abs=float32_tolerance(4))
 
 
-def test_the_photos_go_with_their_predictions(made, model):
+def test_photos_come_with_their_predictions(made, model):
     files = find_photo_files([made / "photos"])
     pairs = [pair for batch in predict_batches(model, files, 1, 4) for pair in batch]
     assert [photo is None for _, photo in pairs] == [row.error is not None for row, _ in pairs]
     assert pairs[0][1].jpeg == (made / "photos" / "daisy" / "0.jpg").read_bytes()
 
 
-def test_a_network_that_has_diverged_is_told(made):
+def test_diverged_network_is_named(made):
     class Diverged:
         labels = LABELS
 
@@ -136,11 +137,11 @@ def test_a_network_that_has_diverged_is_told(made):
             return np.full([len(jpegs), len(LABELS)], np.nan, np.float32)
 
     files = find_photo_files([made / "photos" / "tulips"])
-    with pytest.raises(BadInput, match=r"tulips/0.jpg: the network answers nan .* diverged"):
+    with pytest.raises(BadInput, match=r"tulips/0.jpg: the network returns nan .* diverged"):
         next(predict_batches(Diverged(), files, 1, 4))
 
 
-def test_an_explanation_is_the_photo_and_beside_it_where_the_network_looked(made, model):
+def test_explanation_shows_the_image_beside_its_heat_map(made, model):
     jpegs = [(made / "photos" / "daisy" / f"{i}.jpg").read_bytes() for i in range(3)]
     pictures = model.explain(jpegs)
     assert (pictures.dtype, pictures.shape) == (np.uint8, (3, 28, 56, 3))
@@ -148,29 +149,31 @@ def test_an_explanation_is_the_photo_and_beside_it_where_the_network_looked(made
         pixels = np.asarray(Image.open(io.BytesIO(jpeg)), int)
         assert np.abs(picture[:, :28] - pixels).mean() <= 4  # of two decoders
         assert len(np.unique(picture[:, 28:].reshape(-1, 3), axis=0)) > 20
-    np.testing.assert_array_equal(model.explain(jpegs[1:2])[0], pictures[1])
+    # In another batch, rounding may move a heat map by one step of its colors.
+    alone = model.explain(jpegs[1:2])[0]
+    assert np.abs(alone.astype(int) - pictures[1]).max() <= 2
 
 
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
         ({"photos": "nowhere.jpg"}, "'nowhere.jpg': no such file"),
-        ({"log_dir": "nowhere"}, "nowhere/run.json is missing"),
-        ({"checkpoint": "nowhere.ckpt"}, "nowhere.ckpt: there is no such checkpoint"),
-        ({"log_dir": None, "export_dir": "nowhere"}, "nowhere: there is no such folder"),
-        ({"log_dir": None}, "log_dir: expected the folder of a run; or give export_dir"),
-        ({"export_dir": "export"}, "log_dir is of a run, export_dir has none"),
+        ({"log_dir": "nowhere"}, "nowhere/run.json does not exist"),
+        ({"checkpoint": "nowhere.ckpt"}, "--checkpoint nowhere.ckpt does not exist"),
+        ({"log_dir": None, "export_dir": "nowhere"}, "nowhere: no such folder"),
+        ({"log_dir": None}, "log_dir: expected the folder of a run, or export_dir"),
+        ({"export_dir": "export"}, "log_dir cannot be combined with export_dir"),
         (
             {"log_dir": None, "export_dir": "export", "checkpoint": "latest"},
-            "checkpoint is of a run, export_dir has none",
+            "checkpoint cannot be combined with export_dir",
         ),
         (
             {"log_dir": None, "export_dir": "export", "moving_averages": True},
-            "moving_averages is of a run, export_dir has none",
+            "moving_averages cannot be combined with export_dir",
         ),
         ({"moving_averages": "yes"}, "moving_averages: expected True or False"),
-        ({"photos": None}, "photos: expected a path or several .*NoneType"),
-        ({"photos": ["a.jpg", 5]}, "photos: expected a path or several .*int"),
+        ({"photos": None}, "photos: expected a path or a list of paths .*NoneType"),
+        ({"photos": ["a.jpg", 5]}, "photos: expected a path or a list of paths .*int"),
         ({"top_k": 0}, "top_k: expected a whole number of at least 1, got '0'"),
         ({"top_k": 2.5}, "top_k: expected a whole number of at least 1, got '2.5'"),
         ({"top_k": None}, "top_k: expected a whole number of at least 1, got 'None'"),
@@ -178,19 +181,19 @@ def test_an_explanation_is_the_photo_and_beside_it_where_the_network_looked(made
         ({"batch_size": -1}, "batch_size: expected a whole number of at least 1, got '-1'"),
     ],
 )
-def test_what_cannot_work_is_named(made, changes, expected):
+def test_wrong_argument_is_named(made, changes, expected):
     with pytest.raises(BadInput, match=expected) as error:
         predict(**{"log_dir": made / "log", "photos": made / "photos"} | changes)
     assert "\n" not in str(error.value)
 
 
-def test_numbers_may_be_spelled_as_flags_are(made):
+def test_numbers_may_be_strings(made):
     photo = made / "photos/tulips/0.jpg"
     (row,) = predict(made / "log", photo, top_k="2", checkpoint="latest", batch_size="1")
     assert len(row.labels) == 2
 
 
-def test_one_path_of_several_that_means_nothing_is_an_error_and_the_rest_goes_on(made):
+def test_missing_path_among_others_is_an_error_row(made):
     photos = [made / "nowhere.jpg", made / "photos/tulips/0.jpg"]
     missing, found = predict(made / "log", photos, checkpoint="latest")
     assert (missing.filename, missing.labels) == (str(photos[0]), [])
@@ -198,19 +201,15 @@ def test_one_path_of_several_that_means_nothing_is_an_error_and_the_rest_goes_on
     assert found.error is None
 
 
-def test_a_network_without_a_map_is_told_to_leave_the_explanation_out(tmp_path):
+def test_explanation_requires_a_feature_map(tmp_path):
     write_tiny_run(tmp_path, model_name="mobilenet_v1_025", image_size=1)
     with contextlib.closing(RunModel(tmp_path)) as model:
         assert model.probabilities([encoded("JPEG", 0)]).shape == (1, 3)
-        with pytest.raises(BadInput, match="no map of more than one place at 1 px; leave --expl"):
+        with pytest.raises(BadInput, match="feature maps of mobilenet_v1_025 are 1 x 1 at 1 px"):
             model.explain([encoded("JPEG", 0)])
 
 
-def test_predict_is_what_training_offers():
-    assert training.predict is predict
-
-
-def test_the_checkpoint_has_to_be_of_the_run(made, tmp_path):
+def test_checkpoint_of_another_run_is_refused(made, tmp_path):
     write_run(tmp_path, tiny_run(labels=["one", "two"]))
     with pytest.raises(BadInput, match="is not of the network that run.json names"):
         open_model(tmp_path, str(made / "log" / "model.ckpt-0"))

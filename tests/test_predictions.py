@@ -1,12 +1,12 @@
-"""Predictions and their table, checked by hand and by reading back."""
+"""Predictions and predictions.csv."""
 
 import numpy as np
 import pytest
 
-from bad_input import BadInput
-from reporting.predictions import Predictions, read_csv, write_csv
+from evaluation.predictions import Predictions, read_csv, write_csv
+from system.errors import BadInput
 
-THREE_PHOTOS = Predictions(
+THREE_IMAGES = Predictions(
     filenames=["a.jpg", "b.jpg", "c.jpg"],
     labels=np.array([0, 1, 1]),
     probabilities=np.array([[0.75, 0.25], [0.5, 0.5], [0.1, 0.9]], np.float32),
@@ -23,19 +23,19 @@ c.jpg,roses,roses,0.1,0.9
 def make(**changes):
     return Predictions(
         **{
-            "filenames": THREE_PHOTOS.filenames,
-            "labels": THREE_PHOTOS.labels,
-            "probabilities": THREE_PHOTOS.probabilities,
-            "class_names": THREE_PHOTOS.class_names,
+            "filenames": THREE_IMAGES.filenames,
+            "labels": THREE_IMAGES.labels,
+            "probabilities": THREE_IMAGES.probabilities,
+            "class_names": THREE_IMAGES.class_names,
             **changes,
         }
     )
 
 
-def test_derives_prediction_confidence_and_correctness():
-    assert THREE_PHOTOS.predicted.tolist() == [0, 0, 1]  # of two equal ones, the first
-    assert THREE_PHOTOS.confidence.tolist() == [0.75, 0.5, np.float32(0.9)]
-    assert THREE_PHOTOS.correct.tolist() == [True, False, True]
+def test_predicted_class_confidence_and_correctness_are_derived():
+    assert THREE_IMAGES.predicted.tolist() == [0, 0, 1]  # of equal probabilities the first
+    assert THREE_IMAGES.confidence.tolist() == [0.75, 0.5, np.float32(0.9)]
+    assert THREE_IMAGES.correct.tolist() == [True, False, True]
 
 
 @pytest.mark.parametrize(
@@ -43,9 +43,9 @@ def test_derives_prediction_confidence_and_correctness():
     [
         (
             {"filenames": [], "labels": np.zeros(0, int), "probabilities": np.zeros((0, 2))},
-            "no photo",
+            "no images",
         ),
-        ({"class_names": ["daisy", "daisy"]}, "two classes are called 'daisy'"),
+        ({"class_names": ["daisy", "daisy"]}, "two classes are named 'daisy'"),
         ({"labels": np.array([0, 2, 1])}, "b.jpg: label 2, expected 0 to 1"),
         ({"labels": np.array([0, 1, -1])}, "c.jpg: label -1"),
         ({"probabilities": np.array([[1, 0], [np.nan, np.nan], [0, 1]])}, "b.jpg: .* got nan"),
@@ -53,25 +53,25 @@ def test_derives_prediction_confidence_and_correctness():
         ({"probabilities": np.array([[0.9, 0.9], [1, 0], [0, 1]])}, "a.jpg: .* sum 1.8"),
     ],
 )
-def test_refuses_what_no_evaluation_can_give(changes, message):
+def test_invalid_values_are_refused(changes, message):
     with pytest.raises(BadInput, match=message) as caught:
         make(**changes)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("changes", [{"labels": np.zeros(2, int)}, {"class_names": ["a"]}])
-def test_lengths_have_to_fit_each_other(changes):
-    with pytest.raises(ValueError, match="do not fit"):
+def test_lengths_that_do_not_match_are_refused(changes):
+    with pytest.raises(ValueError, match="do not match"):
         make(**changes)
 
 
-def test_table_has_the_header_and_a_line_a_photo(tmp_path):
-    write_csv(tmp_path / "eval" / "predictions.csv", THREE_PHOTOS)
+def test_file_has_a_header_and_one_row_per_image(tmp_path):
+    write_csv(tmp_path / "eval" / "predictions.csv", THREE_IMAGES)
     assert (tmp_path / "eval" / "predictions.csv").read_bytes().decode() == TABLE
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_awkward_names_and_every_digit_come_back(tmp_path, dtype):
+def test_awkward_names_and_every_digit_are_read_back(tmp_path, dtype):
     names = ["label", "filename", 'a, "b"', "päonie\n2", "prediction"]
     weights = np.random.default_rng(0).random((40, len(names))) ** 30
     probabilities = (weights / weights.sum(axis=1, keepdims=True)).astype(dtype)
@@ -88,7 +88,7 @@ def test_awkward_names_and_every_digit_come_back(tmp_path, dtype):
     np.testing.assert_array_equal(read.probabilities.astype(dtype), probabilities)
 
 
-def test_a_write_that_fails_leaves_the_older_table_alone(tmp_path):
+def test_failed_write_keeps_the_older_file(tmp_path):
     path = tmp_path / "p.csv"
     path.write_text("older")
     with pytest.raises(UnicodeEncodeError):
@@ -97,31 +97,31 @@ def test_a_write_that_fails_leaves_the_older_table_alone(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
+def test_path_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(BadInput, match=r"file/p.csv: cannot be written \(.*\); choose a folder"):
-        write_csv(tmp_path / "file" / "p.csv", THREE_PHOTOS)
+        write_csv(tmp_path / "file" / "p.csv", THREE_IMAGES)
 
 
 @pytest.mark.parametrize(
     ("table", "message"),
     [
         ("", "expected a header filename,label,prediction"),
-        ("filename,label,prediction\n", "and a column a class"),
-        ("\x89PNG\r\n\x1a\n", "(cannot be read|expected a header)"),
+        ("filename,label,prediction\n", "and one column per class"),
+        ("\x89PNG\r\n\x1a\n", "(is not a CSV file|expected a header)"),
         (TABLE.replace("filename", "file"), "expected a header"),
-        (TABLE.splitlines()[0] + "\n", "no photo"),
-        (TABLE.replace("roses", "daisy"), "two classes are called 'daisy'"),
-        (TABLE[:-5], "record 3: expected 5 columns, got 4"),
-        (TABLE.replace("b.jpg,roses", "b.jpg,tulips"), "record 2: 'tulips' is none"),
-        (TABLE.replace("0.1,", "x,"), "record 3: expected probabilities .*'x'"),
+        (TABLE.splitlines()[0] + "\n", "no images"),
+        (TABLE.replace("roses", "daisy"), "two classes are named 'daisy'"),
+        (TABLE[:-5], "row 3: expected 5 columns, got 4"),
+        (TABLE.replace("b.jpg,roses", "b.jpg,tulips"), "row 2: 'tulips' is not a class"),
+        (TABLE.replace("0.1,", "x,"), "row 3: expected probabilities .*'x'"),
         (TABLE.replace("0.1,", "0.4,"), "c.jpg: expected probabilities in .* sum 1.3"),
         (TABLE.replace("0.1,0.9", "nan,nan"), "c.jpg: expected probabilities"),
-        (TABLE.replace("0.1,0.9", "0.9,0.1"), "record 3: .* 'roses', but 'daisy' is more"),
-        (TABLE + 'd.jpg,"roses', "cannot be read"),
+        (TABLE.replace("0.1,0.9", "0.9,0.1"), "row 3: .* 'roses', but 'daisy' is more"),
+        (TABLE + 'd.jpg,"roses', "is not a CSV file"),
     ],
 )
-def test_a_broken_table_is_one_line_that_names_file_and_record(tmp_path, table, message):
+def test_broken_file_is_refused_with_its_name_and_the_row(tmp_path, table, message):
     path = tmp_path / "broken.csv"
     path.write_text(table, encoding="latin-1", newline="")
     with pytest.raises(BadInput, match=f"broken.csv: .*{message}") as caught:
@@ -129,6 +129,6 @@ def test_a_broken_table_is_one_line_that_names_file_and_record(tmp_path, table, 
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_table_is_one_line(tmp_path):
-    with pytest.raises(BadInput, match=r"none.csv: cannot be read .*eval_flowers.py"):
+def test_missing_file_is_refused(tmp_path):
+    with pytest.raises(BadInput, match=r"none.csv: cannot be read \(No such file.*eval_flowers.py"):
         read_csv(tmp_path / "none.csv")

@@ -8,8 +8,9 @@ import pytest
 from tiny_photos import write_photos
 from tiny_run import CLASSES, make_dataset
 
-from nets.checkpoint_archives import archive_file
-from nets.factory import NETWORKS, get_network_fn
+from checkpointing.download import archive_file
+from nets.nets_factory import get_network_fn
+from nets.networks import NETWORKS
 from slim_on_tf2 import slim, tf
 
 README = Path(__file__).resolve().parent.parent / "README.md"
@@ -18,7 +19,7 @@ README = Path(__file__).resolve().parent.parent / "README.md"
 def python_example():
     """The one block of Python in the README that imports the project."""
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    (example,) = (block for block in blocks if "from training import" in block)
+    (example,) = (block for block in blocks if "from train_flowers import" in block)
     return example
 
 

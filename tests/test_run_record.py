@@ -3,8 +3,8 @@ import json
 
 import pytest
 
-from bad_input import BadInput
-from training.run_record import Run, changed_flags, read_run, refuse_other_run, write_run
+from system.errors import BadInput
+from training.run_record import Run, changed_flags, check_same_run, read_run, write_run
 
 RUN = Run(
     model_name="mobilenet_v1_025",
@@ -23,17 +23,17 @@ RUN = Run(
 )
 
 
-def test_a_run_is_read_back_as_it_was_written(tmp_path):
+def test_run_is_read_back_as_written(tmp_path):
     write_run(tmp_path, RUN)
     assert read_run(tmp_path) == RUN
 
 
-def test_a_flag_that_an_older_run_did_not_know_has_not_changed():
+def test_flag_added_since_the_run_was_recorded_is_not_a_change():
     new = dataclasses.replace(RUN, flags={"batch_size": 8, "use_grayscale": False})
-    assert changed_flags(RUN, new) == ["batch_size 4 before, 8 now"]
+    assert changed_flags(RUN, new) == ["batch_size: was 4, is now 8"]
 
 
-def test_a_run_of_before_there_were_grey_photos_is_of_colour(tmp_path):
+def test_run_without_use_grayscale_is_in_color(tmp_path):
     settings = dataclasses.asdict(RUN)
     del settings["use_grayscale"]
     (tmp_path / "run.json").write_text(json.dumps(settings))
@@ -43,16 +43,19 @@ def test_a_run_of_before_there_were_grey_photos_is_of_colour(tmp_path):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (None, "is missing"),
+        (None, "does not exist"),
         ("{", "is not the JSON of a run"),
         ("[1]", "is not the JSON of a run"),
-        ("{}", "lacks 'model_name'"),
-        (json.dumps(dataclasses.asdict(RUN) | {"labels": "daisy"}), "a list of names under labels"),
-        (json.dumps(dataclasses.asdict(RUN) | {"labels": []}), "a list of names under labels"),
-        (json.dumps(dataclasses.asdict(RUN) | {"image_size": "big"}), "pixels as image_size"),
+        ("{}", "missing .* required keyword-only argument.* 'model_name'"),
+        (
+            json.dumps(dataclasses.asdict(RUN) | {"labels": "daisy"}),
+            "a list of class names as labels",
+        ),
+        (json.dumps(dataclasses.asdict(RUN) | {"labels": []}), "a list of class names as labels"),
+        (json.dumps(dataclasses.asdict(RUN) | {"image_size": "big"}), "image_size in pixels"),
     ],
 )
-def test_a_broken_run_json_is_named(tmp_path, text, expected):
+def test_broken_run_json_is_named(tmp_path, text, expected):
     if text is not None:
         (tmp_path / "run.json").write_text(text)
     with pytest.raises(BadInput, match=expected) as error:
@@ -75,17 +78,17 @@ def test_a_broken_run_json_is_named(tmp_path, text, expected):
         ("num_examples", 19),
     ],
 )
-def test_a_run_of_another_shape_is_refused_and_the_difference_named(name, value):
+def test_changed_fixed_setting_is_named(name, value):
     with pytest.raises(BadInput, match=name):
-        refuse_other_run(RUN, dataclasses.replace(RUN, **{name: value}), "runs/x")
+        check_same_run(RUN, dataclasses.replace(RUN, **{name: value}), "runs/x")
 
 
-def test_what_changed_is_said_in_words():
+def test_changed_flags_are_described():
     assert changed_flags(RUN, dataclasses.replace(RUN, flags={"batch_size": 4})) == []
     old = dataclasses.replace(RUN, flags={"batch_size": 4, "seed": None, "log_dir": "a"})
     new = dataclasses.replace(RUN, flags={"batch_size": 4, "seed": 1, "log_dir": "b"})
-    assert changed_flags(old, new) == ["seed None before, 1 now"]
+    assert changed_flags(old, new) == ["seed: was None, is now 1"]
 
 
-def test_a_run_may_go_on_with_another_length_or_folder():
-    refuse_other_run(RUN, dataclasses.replace(RUN, flags={}, dataset_dir="/elsewhere"), "runs/x")
+def test_run_may_resume_with_other_flags_and_dataset_dir():
+    check_same_run(RUN, dataclasses.replace(RUN, flags={}, dataset_dir="/elsewhere"), "runs/x")

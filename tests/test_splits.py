@@ -7,16 +7,16 @@ import pytest
 from PIL import Image
 from tiny_photos import write_photos
 
-from bad_input import BadInput
 from datasets.examples import write_examples
 from datasets.shards import write_shards
 from datasets.splits import get_split
 from slim_on_tf2 import slim, tf
+from system.errors import BadInput
 
 
 @pytest.fixture(scope="module")
 def converted(tmp_path_factory):
-    """A dataset of 18 daisies and 9 roses to train on, 2 and 1 to validate with."""
+    """A dataset with 18 daisies and 9 roses for training, 2 and 1 for validation."""
     folder = tmp_path_factory.mktemp("converted")
     photos = write_photos(folder / "photos", {"daisy": 20, "roses": 10})
     write_shards(photos, folder / "flowers", progress=False)
@@ -25,12 +25,12 @@ def converted(tmp_path_factory):
 
 @pytest.fixture
 def flowers(converted, tmp_path):
-    """A copy of that dataset to break, its times as a copy has them."""
+    """A copy of that dataset to modify."""
     return shutil.copytree(converted, tmp_path / "flowers")
 
 
 def write_foreign(folder, names_and_labels, labels="0:daisy\n1:roses\n"):
-    """Writes shards as other programs do: {file name: [label, ...]}, without names of photos."""
+    """Writes shards like other programs: {file name: [label, ...]}, without names of photos."""
     folder.mkdir(exist_ok=True)
     (folder / "labels.txt").write_text(labels)
     for name, numbers in names_and_labels.items():
@@ -38,9 +38,9 @@ def write_foreign(folder, names_and_labels, labels="0:daisy\n1:roses\n"):
     return folder
 
 
-def foreign_example(label, photo=b"\xff\xd8\xff"):
+def foreign_example(label, image=b"\xff\xd8\xff"):
     feature = {
-        "image/encoded": tf.train.Feature(bytes_list=tf.train.BytesList(value=[photo])),
+        "image/encoded": tf.train.Feature(bytes_list=tf.train.BytesList(value=[image])),
         "image/format": tf.train.Feature(bytes_list=tf.train.BytesList(value=[b"jpg"])),
         "image/class/label": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
     }
@@ -48,7 +48,7 @@ def foreign_example(label, photo=b"\xff\xd8\xff"):
     return example.SerializeToString()
 
 
-def test_a_split_is_described(converted):
+def test_split_is_described(converted):
     train = get_split("train", converted)
     assert train.data_sources == [
         str(converted / f"flowers_train_{index:05d}-of-00005.tfrecord") for index in range(5)
@@ -63,8 +63,8 @@ def test_a_split_is_described(converted):
     assert get_split("validation", str(converted), "flowers").num_samples == 3
 
 
-def test_slims_own_provider_reads_it(converted):
-    """Slim's queue-based reader is an independent user of `reader` and `decoder`."""
+def test_dataset_data_provider_of_slim_reads_the_split(converted):
+    """Slim's queue-based reader uses `reader` and `decoder` independently."""
     validation = get_split("validation", converted)
     provider = slim.dataset_data_provider.DatasetDataProvider(
         validation, num_readers=1, shuffle=False, num_epochs=1
@@ -84,7 +84,7 @@ def test_slims_own_provider_reads_it(converted):
 
 
 @pytest.mark.parametrize("pattern", ["flowers_{}_0000{}-of-00002", "flowers_{}-0000{}-of-00002"])
-def test_shards_of_others_are_counted_once(tmp_path, pattern):
+def test_shards_of_other_programs_are_counted_once(tmp_path, pattern):
     shards = {
         pattern.format("train", 0) + ".tfrecord": [0, 1, 1],
         pattern.format("train", 1) + ".tfrecord": [1],
@@ -112,33 +112,33 @@ def test_counting_agrees_with_the_conversion(flowers):
     }
 
 
-def test_a_folder_that_cannot_be_written_is_counted_each_time(tmp_path, monkeypatch):
+def test_records_of_a_read_only_folder_are_counted_each_time(tmp_path, monkeypatch):
     folder = write_foreign(tmp_path / "d", {"d_train-00000-of-00001.tfrecord": [0]})
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     assert get_split("train", folder).num_samples == 1
     assert not (folder / "dataset.json").exists()
 
 
-def test_a_copy_of_a_dataset_is_read(flowers):
-    """`cp -r` gives each file the time of its copy, some shards a later one than dataset.json."""
+def test_copy_of_a_dataset_is_read(flowers):
+    """After `cp -r`, some shards are newer than dataset.json."""
     for index, path in enumerate(sorted(flowers.iterdir())):
         os.utime(path, (1_000_000 + index, 1_000_000 + index))
     assert get_split("train", flowers).num_samples == 27
 
 
-def test_a_shard_that_changed_after_the_count_is_named(flowers):
+def test_shard_changed_after_the_count_is_named(flowers):
     shard = flowers / "flowers_train_00002-of-00005.tfrecord"
     content = bytearray(shard.read_bytes())
     content[40] ^= 1
     shard.write_bytes(content)
     later = (flowers / "dataset.json").stat().st_mtime + 10
     os.utime(shard, (later, later))
-    with pytest.raises(BadInput, match=r"train_00002-of-00005.tfrecord: was changed after its rec"):
+    with pytest.raises(BadInput, match=r"train_00002-of-00005.tfrecord: has changed since its rec"):
         get_split("train", flowers)
     assert get_split("validation", flowers).num_samples == 3
 
 
-def test_a_missing_shard_is_named(flowers):
+def test_missing_shard_is_named(flowers):
     (flowers / "flowers_train_00003-of-00005.tfrecord").unlink()
     with pytest.raises(BadInput, match=r"train_00003-of-00005.tfrecord: the shard is missing"):
         get_split("train", flowers)
@@ -147,7 +147,7 @@ def test_a_missing_shard_is_named(flowers):
         get_split("train", flowers)
 
 
-def test_a_truncated_shard_is_named(flowers):
+def test_truncated_shard_is_named(flowers):
     shard = flowers / "flowers_train_00001-of-00005.tfrecord"
     shard.write_bytes(shard.read_bytes()[:-10])
     with pytest.raises(BadInput, match=r"00001-of-00005.tfrecord: has [\d,]+ bytes, expected"):
@@ -160,65 +160,63 @@ def test_a_truncated_shard_is_named(flowers):
     assert not (flowers / "dataset.json").exists()
 
 
-def test_a_shard_that_was_not_counted_is_named(flowers):
+def test_shard_missing_in_dataset_json_is_named(flowers):
     shutil.copy(
         flowers / "flowers_train_00000-of-00005.tfrecord",
         flowers / "flowers_train_00005-of-00006.tfrecord",
     )
-    with pytest.raises(BadInput, match=r"00005-of-00006.tfrecord: a shard that dataset.json does"):
+    with pytest.raises(BadInput, match=r"00005-of-00006.tfrecord: is missing in dataset.json"):
         get_split("train", flowers)
     (flowers / "dataset.json").unlink()
     with pytest.raises(BadInput, match=r"shards of two conversions, -of-00005 and -of-00006"):
         get_split("train", flowers)
 
 
-def test_an_unknown_split_is_answered_with_those_there_are(flowers):
+def test_unknown_split_is_answered_with_the_existing_ones(flowers):
     with pytest.raises(BadInput, match=r"no split 'test'; it has train, validation$"):
         get_split("test", flowers)
     shutil.copy(
         flowers / "flowers_train_00000-of-00005.tfrecord",
         flowers / "flowers_test_00000-of-00001.tfrecord",
     )
-    with pytest.raises(
-        BadInput, match=r"to count flowers_test_00000-of-00001.tfrecord too, delete"
-    ):
+    with pytest.raises(BadInput, match=r"to count flowers_test_00000-of-00001.tfrecord too$"):
         get_split("test", flowers)
 
 
-def test_a_missing_or_empty_folder_is_named(tmp_path):
+def test_missing_or_empty_folder_is_named(tmp_path):
     with pytest.raises(BadInput, match=r"no such folder"):
         get_split("train", tmp_path / "missing")
     (tmp_path / "labels.txt").write_text("0:daisy\n")
-    with pytest.raises(BadInput, match=r"holds no shards such as \*_train_00000-of-00005.tfrec"):
+    with pytest.raises(BadInput, match=r"contains no shards such as \*_train_00000-of-00005.tfrec"):
         get_split("train", tmp_path)
-    with pytest.raises(BadInput, match=r"holds no shards such as birds_train_00000-of-00005.tf"):
+    with pytest.raises(BadInput, match=r"contains no shards such as birds_train_00000-of-00005.tf"):
         get_split("train", tmp_path, "birds")
 
 
-def test_two_datasets_in_a_folder_are_told_apart_by_name(tmp_path):
+def test_one_of_two_datasets_in_a_folder_is_chosen_by_name(tmp_path):
     shards = {"a_train-00000-of-00001.tfrecord": [0], "b_train-00000-of-00001.tfrecord": [0, 1]}
     folder = write_foreign(tmp_path / "two", shards)
-    with pytest.raises(BadInput, match=r"holds several datasets \(a, b\)"):
+    with pytest.raises(BadInput, match=r"contains several datasets \(a, b\)"):
         get_split("train", folder)
     assert get_split("train", folder, "b").num_samples == 2
     with pytest.raises(BadInput, match=r"describes 'b', not 'a'"):
         get_split("train", folder, "a")
 
 
-def test_a_label_outside_labels_txt_is_found_when_counting(tmp_path):
+def test_label_missing_in_labels_txt_is_found_when_counting(tmp_path):
     folder = write_foreign(tmp_path / "d", {"d_train-00000-of-00001.tfrecord": [0, 1, 2]})
     with pytest.raises(BadInput, match=r"record 2 .* has the label 2 .* expected 0 to 1 as in lab"):
         get_split("train", folder)
 
 
-def test_records_that_are_no_photos_are_found_when_counting(tmp_path):
+def test_records_without_images_are_found_when_counting(tmp_path):
     folder = write_foreign(tmp_path / "d", {})
     shard = folder / "d_train-00000-of-00001.tfrecord"
-    write_examples(shard, [foreign_example(0), b"no example"])
-    with pytest.raises(BadInput, match=r"record 1 .* cannot be read: no tf.train.Example"):
+    write_examples(shard, [foreign_example(0), b"not an example"])
+    with pytest.raises(BadInput, match=r"record 1 .* cannot be read: not a tf.train.Example"):
         get_split("train", folder)
     write_examples(shard, [tf.train.Example().SerializeToString()])
-    with pytest.raises(BadInput, match=r"record 0 .* has no photo in image/encoded"):
+    with pytest.raises(BadInput, match=r"record 0 .* has no image in image/encoded"):
         get_split("train", folder)
 
 
@@ -234,13 +232,13 @@ def test_records_that_are_no_photos_are_found_when_counting(tmp_path):
         '{"name": "flowers", "labels": ["daisy"], "splits": {"train": {"num_examples": 3}}}',
     ],
 )
-def test_a_broken_dataset_json_is_named(flowers, text):
+def test_invalid_dataset_json_is_named(flowers, text):
     (flowers / "dataset.json").write_text(text)
-    with pytest.raises(BadInput, match=r"dataset.json: .*delete it and the records are counted"):
+    with pytest.raises(BadInput, match=r"dataset.json: .*delete it to count the records again"):
         get_split("train", flowers)
 
 
-def test_counts_that_do_not_add_up_are_refused(flowers):
+def test_inconsistent_counts_are_refused(flowers):
     description = json.loads((flowers / "dataset.json").read_text())
     description["splits"]["train"]["num_examples"] += 1
     (flowers / "dataset.json").write_text(json.dumps(description))
@@ -248,7 +246,7 @@ def test_counts_that_do_not_add_up_are_refused(flowers):
         get_split("train", flowers)
 
 
-def test_labels_that_disagree_are_refused(flowers):
+def test_contradictory_labels_are_refused(flowers):
     (flowers / "labels.txt").write_text("0:roses\n1:daisy\n")
-    with pytest.raises(BadInput, match=r"names the labels daisy, roses, labels.txt says roses, d"):
+    with pytest.raises(BadInput, match=r"has the labels daisy, roses, but labels.txt roses, daisy"):
         get_split("train", flowers)

@@ -8,9 +8,9 @@ import pytest
 from datasets.stratify import Source, group_equals, stratify
 
 
-def source(file, picture=None):
-    """A photo whose file and pixels are known by a word; equal words are equal photos."""
-    digest = hashlib.sha256((picture or file).encode()).hexdigest()
+def source(file, content=None):
+    """A photo whose content is that of the word `content`, by default its file name."""
+    digest = hashlib.sha256((content or file).encode()).hexdigest()
     label = file.split("/")[0]
     return Source(Path(file), file, label, 10, 10, digest, digest, digest)
 
@@ -30,7 +30,7 @@ def counts(splits):
     }
 
 
-def test_each_class_is_divided_by_the_same_fraction():
+def test_each_class_is_split_by_the_same_fractions():
     groups, _ = group_equals(photos(daisy=100, roses=57, tulips=30))
     splits = stratify(groups, 0.1, 0.2)
     assert counts(splits) == {
@@ -47,7 +47,7 @@ def test_every_photo_is_in_exactly_one_split():
     assert sorted(s.file for s in together) == sorted(s.file for s in sources)
 
 
-def test_the_order_in_which_files_are_found_does_not_matter():
+def test_split_does_not_depend_on_the_order_of_the_files():
     sources = photos(daisy=40, roses=20)
     shuffled = random.Random(0).sample(sources, len(sources))
     assert files(stratify(group_equals(shuffled)[0], 0.2)) == files(
@@ -55,24 +55,24 @@ def test_the_order_in_which_files_are_found_does_not_matter():
     )
 
 
-def test_names_do_not_decide_but_content_does():
+def test_split_depends_on_content_and_not_on_names():
     names = [f"daisy/{i}" for i in range(30)]
-    renamed = [source(f"daisy/renamed-{99 - i}", picture=name) for i, name in enumerate(names)]
+    renamed = [source(f"daisy/renamed-{99 - i}", content=name) for i, name in enumerate(names)]
 
-    def pictures_held_out(sources):
+    def content_held_out(sources):
         splits = stratify(group_equals(sources)[0], 0.2)
         return [source.file_digest for source in splits["validation"]]
 
-    assert pictures_held_out(renamed) == pictures_held_out([source(name) for name in names])
+    assert content_held_out(renamed) == content_held_out([source(name) for name in names])
 
 
-def test_another_seed_gives_another_split():
+def test_split_depends_on_the_seed():
     groups, _ = group_equals(photos(daisy=50))
     held_out = [set(files(stratify(groups, 0.2, seed=seed))["validation"]) for seed in range(3)]
     assert held_out[0] != held_out[1] != held_out[2] != held_out[0]
 
 
-def test_a_further_photo_moves_few_others():
+def test_additional_photo_moves_few_others():
     sources = photos(daisy=100)
     before = set(files(stratify(group_equals(sources)[0], 0.1))["validation"])
     sources.append(source("daisy/new"))
@@ -80,30 +80,30 @@ def test_a_further_photo_moves_few_others():
     assert len(before - after) <= 1
 
 
-def test_the_classes_are_mixed_within_a_split():
+def test_classes_are_shuffled_within_a_split():
     train = stratify(group_equals(photos(daisy=40, roses=40))[0], 0.1)["train"]
     first = collections.Counter(source.label for source in train[:36])
     assert 9 <= first["daisy"] <= 27
 
 
-def test_equal_photos_stay_on_one_side():
-    sources = [source(f"daisy/{i}", picture=f"p{i // 3}") for i in range(90)]
+def test_equal_photos_stay_in_one_split():
+    sources = [source(f"daisy/{i}", content=f"p{i // 3}") for i in range(90)]
     for seed in range(5):
         splits = stratify(group_equals(sources)[0], 0.2, 0.2, seed)
-        sides = [{source.pixel_digest for source in part} for part in splits.values()]
-        assert sum(map(len, sides)) == 30
+        pixels = [{source.pixel_digest for source in part} for part in splits.values()]
+        assert sum(map(len, pixels)) == 30
         assert len(splits["validation"]) == 18
         assert len(splits["test"]) == 18
 
 
-def test_a_large_group_is_passed_over_where_it_would_take_too_many():
-    sources = [source(f"daisy/same{i}", picture="same") for i in range(40)] + photos(daisy=60)
+def test_group_larger_than_the_fraction_is_not_held_out():
+    sources = [source(f"daisy/same{i}", content="same") for i in range(40)] + photos(daisy=60)
     for seed in range(5):
         splits = stratify(group_equals(sources)[0], 0.1, seed=seed)
         assert len(splits["validation"]) == 10
 
 
-def test_photos_in_two_classes_are_set_apart_with_all_their_copies():
+def test_photos_in_two_classes_are_returned_with_all_their_copies():
     sources = [
         source("daisy/a", "same"),
         source("daisy/b"),
@@ -133,6 +133,6 @@ def test_three_photos_are_enough_for_three_splits():
     }
 
 
-def test_a_single_photo_is_trained_on():
+def test_single_photo_is_used_for_training():
     splits = stratify(group_equals(photos(daisy=1, roses=10))[0], 0.1)
     assert counts(splits) == {"train": {"daisy": 1, "roses": 9}, "validation": {"roses": 1}}

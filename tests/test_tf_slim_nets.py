@@ -1,4 +1,4 @@
-"""The networks that come with tf-slim are the published ones."""
+"""The networks of tf-slim equal the published ones."""
 
 import importlib
 
@@ -6,18 +6,19 @@ import golden_fill
 import golden_nets
 import pytest
 
-from nets.factory import NETWORKS
+from nets.networks import NETWORKS
 from slim_on_tf2 import slim, tf
 
-# What slim's later code adds to the end points; the layers are the same.
+# End points that were added to slim after tf-slim 1.1.0; the layers are the same.
 ADDED_LATER = ("AvgPool_0a_7x7", "AvgPool_1a", "PreLogits", "global_pool", "spatial_squeeze")
 DEEP = [f"resnet_v{version}_{layers}" for version in (1, 2) for layers in (101, 152)]
 
 
 def build(golden, name, images):
-    """The network as tf-slim has it, before the factory; logits and predictions without space.
+    """Builds tf-slim's network without `nets_factory`; drops end points added later from `golden`.
 
-    Takes from `golden` the end points that were added later.
+    Returns:
+      Logits [batch, classes], and end points.
     """
     row = NETWORKS[name]
     module = importlib.import_module(row.module)
@@ -40,7 +41,7 @@ def build(golden, name, images):
         pytest.param("vgg_16", marks=pytest.mark.large),
     ],
 )
-def test_equals_the_published_network(name):
+def test_outputs_equal_published_network(name):
     golden = golden_nets.read(name)
     outputs = build(golden, name, tf.constant(golden_fill.images(golden["image_size"])))
     golden_nets.check_variables(golden)
@@ -53,7 +54,7 @@ def test_equals_the_published_network(name):
     "name",
     ["vgg_19", "alexnet_v2", "overfeat", *[pytest.param(n, marks=pytest.mark.large) for n in DEEP]],
 )
-def test_has_the_published_variables_and_shapes(name):
+def test_variables_and_shapes_equal_published_network(name):
     golden = golden_nets.read(name)
     side = golden["image_size"]
     _, end_points = build(golden, name, tf.zeros([2, side, side, 3]))

@@ -1,19 +1,23 @@
 import os
+import re
 import shutil
 import signal
 from pathlib import Path
 
 import pytest
+import scripts
 from tiny_photos import write_photos
 from tiny_run import CLASSES, make_dataset, rows, train, words
 
 import train_flowers
-from bad_input import BadInput
 from datasets.shards import write_shards
 from slim_on_tf2 import tf
-from training import hooks
-from training.run_checkpoints import Best
+from system.errors import BadInput
+from system.locks import lock_log_dir
+from training.progress import Progress
+from training.run_checkpoints import BestCheckpoint
 from training.run_record import read_run
+from training.validation import Validation
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +38,7 @@ def events(folder):
     return scalars, others
 
 
-def test_a_run_trains_validates_and_says_what_came_out(data, tmp_path, capsys):
+def test_run_trains_validates_and_logs(data, tmp_path, capsys):
     status, result, lines = train(data, tmp_path, capsys, num_epochs=2)
     assert status == 0
     # 18 photos in batches of 6, twice; validation at the end of each epoch.
@@ -49,7 +53,7 @@ def test_a_run_trains_validates_and_says_what_came_out(data, tmp_path, capsys):
     )
     assert result["checkpoint"] == str(tmp_path / "model.ckpt-6")
     assert lines[0].startswith("Device: ")
-    assert "18 photos to train on and 6 to validate with, 3 classes" in lines[1]
+    assert "18 images to train on, 6 to validate on, 3 classes" in lines[1]
 
     run = read_run(tmp_path)
     assert (run.model_name, run.image_size, run.labels) == (
@@ -66,17 +70,17 @@ def test_a_run_trains_validates_and_says_what_came_out(data, tmp_path, capsys):
         assert float(row["total_loss"]) == pytest.approx(parts, rel=1e-5)
         assert scalars["losses/cross_entropy"][step] == pytest.approx(float(row["loss"]))
         assert 0 <= float(row["input_wait"]) <= 1
-    assert {"accuracy", "learning_rate", "speed/photos_per_second"} <= set(scalars)
+    assert {"accuracy", "learning_rate", "speed/images_per_second"} <= set(scalars)
     assert any(tag.startswith("settings") for tag in others)
-    assert "augmented_photos" in others
+    assert "augmented_images" in others
     assert set(events(tmp_path / "validation")[0]["accuracy"]) == {3, 6}
 
     again, result_again, lines = train(data, tmp_path, capsys, num_epochs=2)
     assert (again, result_again) == (0, result)
-    assert any("Going on from" in line for line in lines)
+    assert any("Resuming from" in line for line in lines)
 
 
-def test_a_loss_that_is_no_number_ends_the_run_and_leaves_a_good_checkpoint(data, tmp_path, capsys):
+def test_diverged_loss_ends_the_run_and_keeps_a_good_checkpoint(data, tmp_path, capsys):
     """At this rate the weights of step 1 are finite and give an infinite loss in step 2 or 3."""
     with pytest.raises(BadInput, match="the weights of step . give a loss that is not") as error:
         train(
@@ -87,22 +91,22 @@ def test_a_loss_that_is_no_number_ends_the_run_and_leaves_a_good_checkpoint(data
     lost = int(str(error.value).split("weights of step ")[1].split()[0])
     assert int(good.rpartition("-")[2]) < lost
     assert not list(tmp_path.glob(f"model.ckpt-{lost}.*"))
-    best = Best(tmp_path).record
+    best = BestCheckpoint(tmp_path).record
     assert best is None or best["step"] < lost
 
 
-def test_sigterm_saves_and_the_same_command_goes_on(data, tmp_path, capsys, monkeypatch):
+def test_run_resumed_after_sigterm_equals_uninterrupted_run(data, tmp_path, capsys, monkeypatch):
     """The interrupted run, gone on with, computes what the uninterrupted one does."""
-    said = hooks.Progress._say
+    report = Progress.report
 
-    def say_and_terminate(self, step, learning_rate):
-        said(self, step, learning_rate)
+    def report_and_terminate(self, step, learning_rate):
+        report(self, step, learning_rate)
         if step == 4:
             os.kill(os.getpid(), signal.SIGTERM)
 
     handler = signal.getsignal(signal.SIGTERM)
     with monkeypatch.context() as patch:
-        patch.setattr(hooks.Progress, "_say", say_and_terminate)
+        patch.setattr(Progress, "report", report_and_terminate)
         status, result, _ = train(data, tmp_path / "a", capsys, max_number_of_steps=7)
     assert status == 128 + signal.SIGTERM
     assert (result["steps"], result["stopped_by"]) == (4, "SIGTERM")
@@ -111,7 +115,7 @@ def test_sigterm_saves_and_the_same_command_goes_on(data, tmp_path, capsys, monk
 
     status, result, lines = train(data, tmp_path / "a", capsys, max_number_of_steps=7)
     assert (status, result["steps"]) == (0, 7)
-    assert any("Going on from" in line and "model.ckpt-4" in line for line in lines)
+    assert any("Resuming from" in line and "model.ckpt-4" in line for line in lines)
 
     train(data, tmp_path / "b", capsys, max_number_of_steps=7)
     for split in ("train", "validation"):
@@ -121,23 +125,23 @@ def test_sigterm_saves_and_the_same_command_goes_on(data, tmp_path, capsys, monk
     assert len(rows(tmp_path / "a")) == len(rows(tmp_path / "b")) == 7
 
 
-def test_another_run_is_not_gone_on_with(data, tmp_path, capsys):
+def test_another_run_in_the_log_dir_is_refused(data, tmp_path, capsys):
     train(data, tmp_path, capsys, max_number_of_steps=0)
     with pytest.raises(BadInput, match="image_size 32 there, 48 here"):
         train(data, tmp_path, capsys, image_size=48)
 
 
-def test_a_killed_validation_is_made_good(data, tmp_path, capsys):
+def test_killed_validation_is_repeated(data, tmp_path, capsys):
     train(data, tmp_path, capsys, max_number_of_steps=0)
     lines = (tmp_path / "metrics.csv").read_text().splitlines()
     (tmp_path / "metrics.csv").write_text(lines[0] + "\n")
     shutil.rmtree(tmp_path / "best")
     _, result, _ = train(data, tmp_path, capsys, max_number_of_steps=0)
     assert result["accuracy"] is not None
-    assert Best(tmp_path).record["step"] == 0
+    assert BestCheckpoint(tmp_path).record["step"] == 0
 
 
-def test_trainable_scopes_leave_the_rest_as_it_was_restored(data, tmp_path, capsys):
+def test_trainable_scopes_leave_other_variables_unchanged(data, tmp_path, capsys):
     train(data, tmp_path / "first", capsys, max_number_of_steps=0)
     checkpoint = tmp_path / "first" / "model.ckpt-0"
     scope = "MobilenetV1/Logits"
@@ -164,14 +168,12 @@ def test_trainable_scopes_leave_the_rest_as_it_was_restored(data, tmp_path, caps
     assert changed == {f"{scope}/Conv2d_1c_1x1/weights", f"{scope}/Conv2d_1c_1x1/biases"}
 
 
-def test_two_trainings_do_not_share_a_log_dir(data, tmp_path, capsys):
-    from training.lock import alone_in
-
-    with alone_in(tmp_path), pytest.raises(BadInput, match="another training is running"):
+def test_log_dir_of_a_running_training_is_refused(data, tmp_path, capsys):
+    with lock_log_dir(tmp_path), pytest.raises(BadInput, match="another training is running"):
         train(data, tmp_path, capsys)
 
 
-def test_a_corrupt_record_is_named_by_shard_and_place(tmp_path, capsys):
+def test_corrupt_record_is_named_by_shard_and_index(tmp_path, capsys):
     data = make_dataset(tmp_path)
     shard = sorted(data.glob("*train*"))[0]
     records = list(tf.io.tf_record_iterator(str(shard)))
@@ -185,7 +187,7 @@ def test_a_corrupt_record_is_named_by_shard_and_place(tmp_path, capsys):
         train(data, tmp_path / "run", capsys)
 
 
-def test_grey_photos_train_all_but_the_first_layer_of_a_checkpoint(data, tmp_path, capsys):
+def test_grayscale_restores_all_but_the_first_layer(data, tmp_path, capsys):
     train(data, tmp_path / "first", capsys, max_number_of_steps=0)
     log = tmp_path / "grey"
     checkpoint = tmp_path / "first" / "model.ckpt-0"
@@ -193,15 +195,15 @@ def test_grey_photos_train_all_but_the_first_layer_of_a_checkpoint(data, tmp_pat
         data, log, capsys, checkpoint_path=checkpoint, use_grayscale=True, max_number_of_steps=1
     )
     assert status == 0
-    (line,) = [line for line in lines if line.startswith("Of three channels")]
-    assert line.endswith("begin at random: 1 (MobilenetV1/Conv2d_0/weights)")
+    (line,) = [line for line in lines if line.startswith("RGB kernels for grayscale")]
+    assert line.endswith("randomly initialized: 1 (MobilenetV1/Conv2d_0/weights)")
     saved = tf.train.load_checkpoint(str(log))
     assert saved.get_variable_to_shape_map()["MobilenetV1/Conv2d_0/weights"] == [3, 3, 1, 8]
     assert read_run(log).use_grayscale
     assert len(rows(log, "validation")) == 1
 
 
-def test_lenet_sees_grey_photos_by_itself(data, tmp_path, capsys):
+def test_lenet_uses_grayscale_by_default(data, tmp_path, capsys):
     status, _, _ = train(
         data, tmp_path, capsys, model_name="lenet", image_size=28, max_number_of_steps=1
     )
@@ -209,13 +211,13 @@ def test_lenet_sees_grey_photos_by_itself(data, tmp_path, capsys):
     assert (status, run.use_grayscale, run.preprocessing_name) == (0, True, "lenet")
 
 
-def test_moving_averages_that_a_checkpoint_lacks_are_asked_for_in_vain(data, tmp_path, capsys):
+def test_missing_moving_averages_are_refused(data, tmp_path, capsys):
     train(data, tmp_path / "first", capsys, max_number_of_steps=0)
     for checkpoint, expected in (
         (tmp_path / "first", "holds no moving averages"),
-        ("none", "--checkpoint_path none has no moving averages"),
+        ("none", "cannot be combined with --checkpoint_path none"),
     ):
-        with pytest.raises(BadInput, match=f"--restore_moving_averages: .*{expected}"):
+        with pytest.raises(BadInput, match=f"--restore_moving_averages.*{expected}"):
             train(
                 *(data, tmp_path / "second", capsys),
                 checkpoint_path=checkpoint,
@@ -223,7 +225,7 @@ def test_moving_averages_that_a_checkpoint_lacks_are_asked_for_in_vain(data, tmp
             )
 
 
-def test_a_broken_checkpoint_is_named_before_the_first_step(data, tmp_path, capsys):
+def test_broken_checkpoint_is_named_before_the_first_step(data, tmp_path, capsys):
     train(data, tmp_path / "first", capsys, max_number_of_steps=0)
     weights = tmp_path / "first" / "model.ckpt-0.data-00000-of-00001"
     weights.write_bytes(weights.read_bytes()[: weights.stat().st_size // 2])
@@ -234,7 +236,7 @@ def test_a_broken_checkpoint_is_named_before_the_first_step(data, tmp_path, caps
     assert "\n" not in str(error.value)
 
 
-def test_a_run_remembers_what_it_began_with(data, tmp_path, capsys):
+def test_resumed_run_keeps_its_initial_weights_on_record(data, tmp_path, capsys):
     train(data, tmp_path / "first", capsys, max_number_of_steps=0)
     log, checkpoint = tmp_path / "log", tmp_path / "first" / "model.ckpt-0"
     train(data, log, capsys, checkpoint_path=checkpoint, max_number_of_steps=0)
@@ -257,21 +259,21 @@ def test_a_run_remembers_what_it_began_with(data, tmp_path, capsys):
     ("flag", "value", "expected"),
     [
         ("model_name", "inception_resnet", "did you mean inception_resnet_v2"),
-        ("dataset_dir", "nowhere", "--dataset_dir nowhere is no folder"),
-        ("checkpoint_path", "nowhere.ckpt", "there is no checkpoint nowhere.ckpt"),
+        ("dataset_dir", "nowhere", "--dataset_dir nowhere is not a folder"),
+        ("checkpoint_path", "nowhere.ckpt", "no file named nowhere.ckpt"),
         ("trainable_scopes", "Nowhere", "--trainable_scopes Nowhere names no variable"),
     ],
 )
-def test_a_flag_that_cannot_work_is_named(data, tmp_path, capsys, flag, value, expected):
+def test_wrong_flag_is_named(data, tmp_path, capsys, flag, value, expected):
     with pytest.raises(BadInput, match=expected) as error:
-        train_flowers.main(words(data, tmp_path, **{flag: value}))
+        scripts.run(train_flowers, words(data, tmp_path, **{flag: value}))
     assert "\n" not in str(error.value)
     assert not (tmp_path / "checkpoint").exists()
 
 
-def test_variables_are_listed_by_scope_and_nothing_is_trained(tmp_path, capsys, monkeypatch):
+def test_list_variables_prints_scopes_and_trains_nothing(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert train_flowers.main(["--list_variables", "--model_name=lenet"]) == 0
+    assert scripts.run(train_flowers, ["--list_variables", "--model_name=lenet"]) == 0
     lines = capsys.readouterr().out.splitlines()
     scopes = [line.partition(":")[0] for line in lines if line.startswith("LeNet")]
     assert scopes == ["LeNet/conv1", "LeNet/conv2", "LeNet/fc3", "LeNet/fc4"]
@@ -281,21 +283,23 @@ def test_variables_are_listed_by_scope_and_nothing_is_trained(tmp_path, capsys, 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_variables_are_those_of_the_datasets_classes(data, capsys):
-    train_flowers.main(["--list_variables", "--model_name=lenet", f"--dataset_dir={data}"])
+def test_list_variables_uses_the_classes_of_the_dataset(data, capsys):
+    scripts.run(train_flowers, ["--list_variables", "--model_name=lenet", f"--dataset_dir={data}"])
     assert f"LeNet/fc4: 2 variables with {1024 * 3 + 3:,} parameters" in capsys.readouterr().out
-    with pytest.raises(BadInput, match="--dataset_dir nowhere is no folder"):
-        train_flowers.main(["--list_variables", "--model_name=lenet", "--dataset_dir=nowhere"])
+    with pytest.raises(BadInput, match="--dataset_dir nowhere is not a folder"):
+        scripts.run(
+            train_flowers, ["--list_variables", "--model_name=lenet", "--dataset_dir=nowhere"]
+        )
 
 
-def test_a_run_that_may_go_on_has_not_ended(data, tmp_path, capsys, monkeypatch):
+def test_stopped_run_is_not_marked_as_ended(data, tmp_path, capsys, monkeypatch):
     seen = []
 
     def validate(self, session, step):
         seen.append(read_run(tmp_path).ended)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(hooks.Validation, "validate", validate)
+    monkeypatch.setattr(Validation, "run", validate)
     train(data, tmp_path, capsys, num_epochs=2)
     assert (seen, read_run(tmp_path).ended) == ([False], False)
     monkeypatch.undo()
@@ -303,15 +307,15 @@ def test_a_run_that_may_go_on_has_not_ended(data, tmp_path, capsys, monkeypatch)
     assert read_run(tmp_path).ended
 
 
-def test_a_split_without_photos_is_named_before_anything_is_built(tmp_path, capsys):
+def test_empty_split_is_named_before_the_graph_is_built(tmp_path, capsys):
     photos = write_photos(tmp_path / "photos", dict.fromkeys(CLASSES, 1))
     write_shards(photos, tmp_path / "data", validation_fraction=0.1, progress=False)
-    with pytest.raises(BadInput, match="the split validation holds no photo"):
+    with pytest.raises(BadInput, match="the split validation holds no image"):
         train(tmp_path / "data", tmp_path / "log", capsys)
     assert not (tmp_path / "log").exists()
 
 
-def test_a_log_dir_that_is_a_file_is_named(data, tmp_path, capsys):
+def test_log_dir_that_is_a_file_is_refused(data, tmp_path, capsys):
     (tmp_path / "log").write_text("")
     with pytest.raises(BadInput, match="--log_dir .*log cannot be written to"):
         train(data, tmp_path / "log", capsys)
@@ -321,6 +325,7 @@ def test_every_flag_is_read(data, tmp_path, capsys):
     """Each flag appears where the run is made, so that none is an empty promise."""
     parsed = vars(train_flowers.parse_flags([]))
     script = Path(train_flowers.__file__)
-    sources = [script, *(script.parent / "training").glob("*.py")]
+    folders = (script.parent, script.parent / "training")
+    sources = [path for folder in folders for path in folder.glob("*.py")]
     text = "\n".join(path.read_text() for path in sources)
-    assert [name for name in parsed if f"flags.{name}" not in text] == []
+    assert [name for name in parsed if not re.search(rf"flags\.{name}\b", text)] == []

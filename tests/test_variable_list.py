@@ -3,12 +3,13 @@ import re
 import golden_nets
 import pytest
 
-from bad_input import BadInput
-from nets.factory import NETWORKS, get_network_fn
-from nets.variable_list import describe_training, list_variables, untrained_scopes
+from checkpointing.variable_list import describe_training, list_variables, untrained_scopes
+from nets.nets_factory import get_network_fn
+from nets.networks import NETWORKS
 from slim_on_tf2 import tf
+from system.errors import BadInput
 
-# LeNet for colours at 32 px with 7 classes, by hand: two poolings leave 8 x 8.
+# Parameters of LeNet for RGB images of 32 px and 7 classes: two poolings leave 8 x 8.
 CONV_1, CONV_2 = 5 * 5 * 3 * 32 + 32, 5 * 5 * 32 * 64 + 64
 FC_3, FC_4 = 8 * 8 * 64 * 1024 + 1024, 1024 * 7 + 7
 HEADING = re.compile(r"(\S+): (\d+) variables? with ([\d,]+) parameters(, classifier)?")
@@ -20,7 +21,7 @@ def number(text):
 
 
 def parse(lines):
-    """Heading -> its figures and its variables: name -> (shape, trainable)."""
+    """Returns scope -> (variables, parameters, is a head, name -> (shape, trainable))."""
     scopes = {}
     for line in lines[:-1]:
         if heading := HEADING.fullmatch(line):
@@ -32,7 +33,7 @@ def parse(lines):
     return scopes
 
 
-def test_each_layer_of_lenet_has_its_heading_and_its_variables():
+def test_lenet_is_listed_layer_by_layer():
     lines = list_variables("lenet", 7, image_size=32, channels=3)
     scopes = parse(lines)
     assert {scope: figures[:3] for scope, figures in scopes.items()} == {
@@ -52,7 +53,7 @@ def test_each_layer_of_lenet_has_its_heading_and_its_variables():
     )
 
 
-def test_lists_the_published_variables_in_the_order_of_the_layers():
+def test_published_variables_are_listed_in_the_order_of_the_layers():
     golden = golden_nets.read("mobilenet_v1_025")
     lines = list_variables("mobilenet_v1_025", 5)
     scopes = parse(lines)
@@ -68,19 +69,19 @@ def test_lists_the_published_variables_in_the_order_of_the_layers():
         "MobilenetV1/Conv2d_10_depthwise"
     )
     assert f"{golden['num_parameters']:,} trainable, and " in lines[-1]
-    # Depths of all layers with batch norm, at a quarter: a mean and a variance for each.
+    # Depths of all layers with batch norm, which has a mean and a variance per channel.
     depthwise = [8, 16, 32, 32, 64, 64, *[128] * 6, 256]
     pointwise = [16, 32, 32, 64, 64, *[128] * 6, 256, 256]
     fixed = 2 * (8 + sum(depthwise) + sum(pointwise))
     assert lines[-1].endswith(f"and {fixed:,} means and variances of batch norm")
 
 
-def test_an_unknown_network_is_refused():
+def test_unknown_network_is_refused():
     with pytest.raises(BadInput, match="did you mean lenet"):
         list_variables("lenett", 5)
 
 
-def test_a_scope_stands_for_all_that_lies_in_it():
+def test_untrained_variables_are_summarized_by_scope():
     names = ["n/a/1/w", "n/a/1/b", "n/a/2/w", "n/b/w", "n/b/b", "n/bb/w"]
     assert untrained_scopes([], names) == ["n"]
     assert untrained_scopes(names, names) == []
@@ -89,7 +90,7 @@ def test_a_scope_stands_for_all_that_lies_in_it():
     assert untrained_scopes(["n/a/1/b"], names) == ["n/a/1/w", "n/a/2", "n/b", "n/bb"]
 
 
-def test_a_training_says_how_many_parameters_train_and_which_scopes_do_not():
+def test_description_has_trained_parameters_and_untrained_scopes():
     get_network_fn("lenet", 7, is_training=True)(tf.zeros([1, 32, 32, 3]))
     everything = tf.trainable_variables()
     total = CONV_1 + CONV_2 + FC_3 + FC_4
@@ -102,11 +103,11 @@ def test_a_training_says_how_many_parameters_train_and_which_scopes_do_not():
     )
 
 
-def test_each_scope_that_does_not_train_is_named():
+def test_every_untrained_scope_is_named():
     get_network_fn("mobilenet_v1_025", 5, is_training=True)(tf.zeros([1, 32, 32, 3]))
     everything = tf.trainable_variables()
     line = describe_training(tf.trainable_variables("MobilenetV1/Logits/"), everything)
-    # 1 + 13 * 2 layers lie before the logits.
+    # 1 + 13 * 2 layers precede the logits.
     pairs = [f"Conv2d_{i}_{kind}" for i in range(1, 14) for kind in ("depthwise", "pointwise")]
     untrained = [f"MobilenetV1/{layer}" for layer in ["Conv2d_0", *pairs]]
     assert line.endswith(f"parameters), not {', '.join(untrained)}")

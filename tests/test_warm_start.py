@@ -4,18 +4,25 @@ from types import SimpleNamespace
 import golden_nets
 import numpy as np
 import pytest
+from random_keras import SMALL, small
 
-from bad_input import BadInput
-from nets import warm_start
-from nets.checkpoint_files import checkpoint_at
-from nets.factory import NETWORKS, get_network_fn
+from checkpointing.scope_names import in_scopes, split_scopes
+from checkpointing.warm_start import (
+    compare_with_checkpoint,
+    get_init_fn,
+    get_variables_to_restore,
+)
+from keras_conversion.files import eager_keras
+from nets.nets_factory import get_network_fn
+from nets.networks import NETWORKS
 from slim_on_tf2 import slim, tf
+from system.errors import BadInput
 
 GOLDEN = Path(__file__).parent / "golden"
 
 
 def network(classes, width=4, scope="Net"):
-    """Two layers with batch norm: 5 variables in Net/conv, 2 in Net/Logits."""
+    """Two layers: 4 variables in Net/conv, 2 in Net/Logits."""
     with tf.variable_scope(scope):
         net = slim.conv2d(
             tf.zeros([1, 8, 8, 3]), width, 3, normalizer_fn=slim.batch_norm, scope="conv"
@@ -24,7 +31,7 @@ def network(classes, width=4, scope="Net"):
 
 
 def save(path, version=tf.train.SaverDef.V2, **kwargs):
-    """Saves a network whose variables all hold 7, with an optimizer's slot beside them."""
+    """Saves a network and an optimizer's slot; every variable is 7."""
     with tf.Graph().as_default(), tf.Session() as session:
         network(**kwargs)
         tf.get_variable("Net/conv/weights/Adam", initializer=np.zeros(2, np.float32))
@@ -33,43 +40,51 @@ def save(path, version=tf.train.SaverDef.V2, **kwargs):
         return tf.train.Saver(write_version=version).save(session, str(path))
 
 
+def restored_values(init_fn):
+    """Returns the values of the model variables after `init_fn`."""
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        init_fn(None, session)
+        return {v.op.name: session.run(v) for v in slim.get_model_variables()}
+
+
+def compare(shapes):
+    """Compares the model variables with a checkpoint of these shapes."""
+    return compare_with_checkpoint(slim.get_model_variables(), "a.ckpt", shapes)
+
+
 @pytest.fixture(params=[tf.train.SaverDef.V1, tf.train.SaverDef.V2], ids=["V1", "V2"])
 def checkpoint(request, tmp_path):
     return save(tmp_path / "model.ckpt", request.param, classes=1001)
 
 
-def test_all_but_the_head_is_restored_from_either_format(checkpoint):
+def test_all_but_the_head_is_restored_from_either_format(checkpoint, capsys):
     network(classes=5)
-    found = warm_start.compare(checkpoint, slim.get_model_variables(), ["Net/Logits"])
-    warm_start.check(found, "net")
-    restore = warm_start.restore_fn(found)
-    with tf.Session() as session:
-        session.run(tf.global_variables_initializer())
-        restore(session)
-        values = {v.op.name: session.run(v) for v in slim.get_model_variables()}
-    restored = {name for name, value in values.items() if (value == 7).all()}
-    assert restored == {
+    values = restored_values(get_init_fn(checkpoint, get_variables_to_restore(["Net/Logits"]), "n"))
+    assert {name for name, value in values.items() if (value == 7).all()} == {
         "Net/conv/weights",
         "Net/conv/BatchNorm/beta",
         "Net/conv/BatchNorm/moving_mean",
         "Net/conv/BatchNorm/moving_variance",
     }
-    assert sorted(found.excluded) == ["Net/Logits/biases", "Net/Logits/weights"]
-    assert found.unused == []  # an optimizer's slot, Net/conv/weights/Adam, is no weight
     parameters = 3 * 3 * 3 * 4 + 4 + 4 + 4
-    assert f"Restored 4 variables ({parameters} parameters)" in found.describe()[0]
+    # An optimizer's slot, Net/conv/weights/Adam, does not count as unused.
+    assert capsys.readouterr().out.splitlines() == [
+        f"Restored 4 variables ({parameters} parameters) from {checkpoint}",
+        "Excluded, randomly initialized: 2 (Net/Logits/weights, Net/Logits/biases)",
+    ]
 
 
-def test_a_misshapen_head_is_an_error_that_names_the_flag(checkpoint):
+def test_shape_mismatch_is_an_error_that_names_the_flags(checkpoint, capsys):
     network(classes=5)
-    found = warm_start.compare(checkpoint, slim.get_model_variables())
     with pytest.raises(BadInput) as error:
-        warm_start.check(found, "net")
+        get_init_fn(checkpoint, get_variables_to_restore(), "net")
     message = str(error.value)
     assert "Net/Logits/weights has shape [256, 1001], not [256, 5]" in message
     assert "add Net/Logits to --checkpoint_exclude_scopes" in message
-    warm_start.check(found, "net", ignore_missing_vars=True)
-    assert sorted(found.misshapen) == ["Net/Logits/biases", "Net/Logits/weights"]
+    assert "--ignore_missing_vars" in message
+    get_init_fn(checkpoint, get_variables_to_restore(), "net", ignore_missing_vars=True)
+    assert "Shape mismatch, randomly initialized: 2 " in capsys.readouterr().out
 
 
 def test_missing_variables_are_listed_up_to_ten(tmp_path):
@@ -77,47 +92,51 @@ def test_missing_variables_are_listed_up_to_ten(tmp_path):
     network(classes=5)
     for i in range(12):
         slim.model_variable(f"Net/new_{i:02}/weights", [1])
-    found = warm_start.compare(checkpoint, slim.get_model_variables())
     with pytest.raises(BadInput) as error:
-        warm_start.check(found, "net")
+        get_init_fn(checkpoint, get_variables_to_restore(), "net")
     assert "Net/new_09/weights is missing; and 2 more" in str(error.value)
     assert "Net/new_10" not in str(error.value)
 
 
-def test_a_checkpoint_of_another_network_is_refused_whatever_the_flags(tmp_path):
-    checkpoint = save(tmp_path / "model.ckpt", classes=5, scope="Other")
+@pytest.mark.parametrize(
+    ("saved", "expected"),
+    [
+        ({"scope": "Other"}, "holds none of the variables of net to restore .*Other/Logits"),
+        ({"width": 8}, r"Net/conv/weights has shape \[3, 3, 3, 8\], not \[3, 3, 3, 4\]"),
+    ],
+)
+def test_checkpoint_of_another_network_is_refused_with_any_flag(tmp_path, saved, expected):
+    checkpoint = save(tmp_path / "model.ckpt", classes=5, **saved)
     network(classes=5)
-    found = warm_start.compare(checkpoint, slim.get_model_variables())
-    with pytest.raises(BadInput, match="holds no variable of net"):
-        warm_start.check(found, "net", ignore_missing_vars=True)
+    variables = get_variables_to_restore(["Net/Logits"])
+    with pytest.raises(BadInput, match=expected):
+        get_init_fn(checkpoint, variables, "net", ignore_missing_vars=True)
 
 
-def test_the_same_names_with_other_shapes_are_another_network(tmp_path):
-    checkpoint = save(tmp_path / "model.ckpt", classes=5, width=4)
-    network(classes=5, width=8)
-    found = warm_start.compare(checkpoint, slim.get_model_variables(), ["Net/Logits"])
-    with pytest.raises(BadInput, match=r"Net/conv/weights has \[3, 3, 3, 4\], not \[3, 3, 3, 8\]"):
-        warm_start.check(found, "net", ignore_missing_vars=True)
-
-
-def test_a_mistyped_scope_is_answered_with_the_one_that_was_meant():
+def test_mistyped_scope_is_refused_with_a_suggestion():
     network(classes=5)
-    warm_start.check_scopes(["Net/Logits"], slim.get_model_variables())
     with pytest.raises(BadInput, match="Net/Logit holds no variable.*did you mean Net/Logits"):
-        warm_start.check_scopes(["Net/Logit"], slim.get_model_variables())
+        get_variables_to_restore(["Net/Logit"])
+    optional = get_variables_to_restore(["Net/AuxLogits", "Net/Logits"], ["Net/AuxLogits"])
+    assert len(optional) == 4
 
 
 @pytest.mark.parametrize(
     ("name", "expected"),
     [("Net/Logits", True), ("Net/Logits/weights", True), ("Net/LogitsExtra/weights", False)],
 )
-def test_a_scope_is_a_whole_part_of_a_name(name, expected):
-    assert warm_start.in_scopes(name, ["Net/Logits"]) is expected
+def test_scope_matches_complete_parts_of_a_name(name, expected):
+    assert in_scopes(name, ["Net/Logits"]) is expected
+
+
+def test_scopes_are_split_at_commas():
+    assert split_scopes("a/b, c/,") == ["a/b", "c"]
+    assert split_scopes(None) == split_scopes("") == []
 
 
 @pytest.fixture
 def averaged(tmp_path):
-    """A checkpoint whose weights hold 7 and their moving averages 3; beta has no average."""
+    """A checkpoint whose weights are 7 and their moving averages 3; beta has no average."""
     with tf.Graph().as_default(), tf.Session() as session:
         network(classes=5)
         for weights in slim.get_variables_by_suffix("weights"):
@@ -128,39 +147,29 @@ def averaged(tmp_path):
         return tf.train.Saver().save(session, str(tmp_path / "averaged.ckpt"))
 
 
-def restored_values(found):
-    restore = warm_start.restore_fn(found)
-    with tf.Session() as session:
-        session.run(tf.global_variables_initializer())
-        restore(session)
-        return {v.op.name: session.run(v) for v in slim.get_model_variables()}
-
-
 @pytest.mark.parametrize(("moving_averages", "weight"), [(True, 3), (False, 7)])
-def test_moving_averages_are_restored_where_they_are_wanted(averaged, moving_averages, weight):
+def test_moving_averages_are_restored_on_request(averaged, capsys, moving_averages, weight):
     network(classes=5)
-    found = warm_start.compare(
-        averaged, slim.get_model_variables(), restore_moving_averages=moving_averages
+    variables = get_variables_to_restore()
+    values = restored_values(
+        get_init_fn(averaged, variables, "net", restore_moving_averages=moving_averages)
     )
-    warm_start.check(found, "net")
-    assert found.unused == []
-    values = restored_values(found)
     for name, value in values.items():
         assert (value == (weight if name.endswith("/weights") else 7)).all(), name
-    line = found.describe()[1]
-    assert ("took the place of 2" if moving_averages else "--restore_moving_averages") in line
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2  # nothing is unused
+    assert ("averages of 2 of them" if moving_averages else "averages of 2 variables") in lines[1]
 
 
-def test_moving_averages_that_are_not_there_are_asked_for_in_vain(checkpoint):
+def test_missing_moving_averages_are_an_error(checkpoint):
     network(classes=5)
-    found = warm_start.compare(
-        checkpoint, slim.get_model_variables(), ["Net/Logits"], restore_moving_averages=True
-    )
+    variables = get_variables_to_restore(["Net/Logits"])
     with pytest.raises(BadInput, match="model.ckpt holds no moving averages"):
-        warm_start.check_moving_averages(found)
+        get_init_fn(checkpoint, variables, "net", restore_moving_averages=True)
 
 
-def test_a_checkpoint_of_moving_averages_alone_asks_for_the_flag(tmp_path):
+@pytest.mark.parametrize("exclude_scopes", [[], ["Net/conv", "Net/Logits"]])
+def test_checkpoint_with_only_moving_averages_needs_the_flag(tmp_path, exclude_scopes):
     with tf.Graph().as_default(), tf.Session() as session:
         tf.get_variable("Net/new/weights/ExponentialMovingAverage", [1])
         network(classes=5)
@@ -168,25 +177,25 @@ def test_a_checkpoint_of_moving_averages_alone_asks_for_the_flag(tmp_path):
         path = tf.train.Saver().save(session, str(tmp_path / "model.ckpt"))
     network(classes=5)
     slim.model_variable("Net/new/weights", [1])
-    found = warm_start.compare(path, slim.get_model_variables())
-    with pytest.raises(BadInput, match="Net/new/weights; give --restore_moving_averages"):
-        warm_start.check(found, "net")
+    with pytest.raises(BadInput, match="of Net/new/weights; add --restore_moving_averages"):
+        get_init_fn(path, get_variables_to_restore(exclude_scopes), "net")
 
 
-def test_a_first_layer_for_grey_photos_begins_at_random(checkpoint):
+def test_first_layer_for_grayscale_images_is_not_restored(checkpoint, capsys):
     slim.model_variable("Net/conv/weights", [3, 3, 1, 4])
     slim.model_variable("Net/conv/BatchNorm/beta", [4])
-    found = warm_start.compare(checkpoint, slim.get_model_variables())
-    warm_start.check(found, "net")
-    assert found.in_colour == ["Net/conv/weights"]
-    assert list(found.restored) == ["Net/conv/BatchNorm/beta"]
-    assert "Of three channels, for photos of one, begin at random: 1" in found.describe()[1]
+    get_init_fn(checkpoint, get_variables_to_restore(), "net")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("Restored 1 variables (4 parameters)")
+    assert lines[1] == (
+        "RGB kernels for grayscale images, randomly initialized: 1 (Net/conv/weights)"
+    )
 
 
-def in_other_channels(name, channels):
-    """The shapes of the golden network `name`, for images of `channels`; and its first kernels.
+def with_channels(name, channels):
+    """Returns the variable shapes of a network for images of `channels`, and its first kernels.
 
-    What sees the images is told from what comes after by the channels that it was published for.
+    The first kernel is the one that has the published number of channels.
     """
     published = NETWORKS[name].channels
     shapes = {name: shape for name, shape, _ in golden_nets.read(name)["variables"]}
@@ -200,67 +209,68 @@ def in_other_channels(name, channels):
     return shapes | changed, list(changed)
 
 
-def values_of(shapes):
-    """Zeros that take no room."""
-    return {name: np.broadcast_to(np.float32(0), shape) for name, shape in shapes.items()}
-
-
 @pytest.mark.parametrize("name", [name for name in NETWORKS if (GOLDEN / f"{name}.json").is_file()])
-def test_of_each_network_the_first_layer_alone_is_of_colour(name):
-    in_colour, _ = in_other_channels(name, 3)
-    grey, first_layer = in_other_channels(name, 1)
+def test_only_the_first_layer_depends_on_the_channels(name):
+    rgb, _ = with_channels(name, 3)
+    grayscale, first_layer = with_channels(name, 1)
     variables = [
         SimpleNamespace(op=SimpleNamespace(name=name), shape=tf.TensorShape(shape))
-        for name, shape in grey.items()
+        for name, shape in grayscale.items()
     ]
-    found = warm_start.compare("a.ckpt", variables, values=values_of(in_colour))
-    assert found.in_colour == first_layer
-    assert len(found.restored) == len(grey) - len(first_layer)
-    assert not found.misshapen and not found.missing and not found.unused
+    found = compare_with_checkpoint(variables, "a.ckpt", rgb)
+    assert found.rgb_kernels == first_layer
+    assert len(found.restored) == len(grayscale) - len(first_layer)
+    assert not found.shape_mismatch and not found.missing and not found.unused
 
 
-def test_a_separable_first_layer_for_grey_photos_begins_at_random_whole():
-    in_colour, first_layer = in_other_channels("inception_v2", 3)
+def test_both_kernels_of_a_separable_first_layer_are_rgb_kernels():
+    rgb, first_layer = with_channels("inception_v2", 3)
     get_network_fn("inception_v2", 5, is_training=True)(tf.zeros([1, 64, 64, 1]))
-    found = warm_start.compare(
-        "a.ckpt", slim.get_model_variables(), ["InceptionV2/Logits"], values=values_of(in_colour)
-    )
-    warm_start.check(found, "inception_v2")
-    assert found.in_colour == first_layer
+    found = compare_with_checkpoint(get_variables_to_restore(["InceptionV2/Logits"]), "a.ckpt", rgb)
+    assert found.rgb_kernels == first_layer
     assert [name.rpartition("/")[2] for name in first_layer] == [
         "depthwise_weights",
         "pointwise_weights",
     ]
 
 
-def test_a_kernel_of_another_depth_elsewhere_is_no_first_layer():
+def test_kernel_of_another_depth_elsewhere_is_a_shape_mismatch():
     slim.model_variable("Net/conv/weights", [3, 3, 1, 4])
     slim.model_variable("Net/later/weights", [3, 3, 8, 4])
     slim.model_variable("Net/conv/other", [3, 3, 8, 5])
-    values = values_of(
+    found = compare(
         {
             "Net/conv/weights": [3, 3, 3, 4],
             "Net/later/weights": [3, 3, 24, 4],
             "Net/conv/other": [3, 3, 24, 6],
         }
     )
-    found = warm_start.compare("a.ckpt", slim.get_model_variables(), values=values)
-    assert found.in_colour == ["Net/conv/weights"]
-    assert list(found.misshapen) == ["Net/later/weights", "Net/conv/other"]
+    assert found.rgb_kernels == ["Net/conv/weights"]
+    assert list(found.shape_mismatch) == ["Net/later/weights", "Net/conv/other"]
 
 
-def test_values_of_another_kind_of_file_are_assigned():
+def test_missing_and_unused_variables_are_found_by_name():
     network(classes=5)
-    values = {"Net/Logits/biases": np.arange(5, dtype=np.float32), "Net/other": np.zeros(2)}
-    found = warm_start.compare("a.h5", slim.get_model_variables(), ["Net/conv"], values=values)
-    assert found.missing == ["Net/Logits/weights"]
+    found = compare({"Net/Logits/biases": [5], "Net/other": [2], "global_step": []})
+    assert len(found.missing) == 5
     assert found.unused == ["Net/other"]
-    np.testing.assert_array_equal(restored_values(found)["Net/Logits/biases"], np.arange(5))
 
 
-def test_a_broken_checkpoint_is_named(tmp_path):
+def test_keras_file_is_restored(tmp_path):
+    model, expected = small()
+    with eager_keras():
+        model.save(tmp_path / "small.keras")
+    get_network_fn(SMALL, 5, is_training=True)(tf.zeros([1, 32, 32, 3]))
+    values = restored_values(
+        get_init_fn(str(tmp_path / "small.keras"), get_variables_to_restore(), SMALL)
+    )
+    for name, value in expected.items():
+        np.testing.assert_array_equal(values[name], value, err_msg=name)
+
+
+def test_broken_checkpoint_is_refused(tmp_path):
     path = tmp_path / "model.ckpt"
     path.write_bytes(b"<html>not found</html>")
     network(classes=5)
-    with pytest.raises(BadInput, match=str(path)):
-        warm_start.compare(checkpoint_at(path), slim.get_model_variables())
+    with pytest.raises(BadInput, match=f"{path} is broken"):
+        get_init_fn(str(path), get_variables_to_restore(), "net")

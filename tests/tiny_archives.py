@@ -1,4 +1,4 @@
-"""Archives of a few bytes, and what lies in a folder."""
+"""Tiny archives, and the names in a folder."""
 
 import io
 import tarfile

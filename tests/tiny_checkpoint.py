@@ -1,11 +1,11 @@
-"""Checkpoints of LeNet, the smallest network of the table."""
+"""Checkpoints of LeNet, the smallest network."""
 
-from nets.factory import get_network_fn
+from nets.nets_factory import get_network_fn
 from slim_on_tf2 import tf
 
 
 def save(path, version, num_classes=7, trained=False, channels=1):
-    """Saves a LeNet, where it is `trained` with all that a run adds to its variables."""
+    """Saves a LeNet; if it is `trained`, with an optimizer's variables and moving averages."""
     with tf.Graph().as_default(), tf.Session() as session:
         logits, _ = get_network_fn("lenet", num_classes)(tf.zeros([1, 28, 28, channels]))
         if trained:

@@ -1,11 +1,11 @@
-"""Tiny photos for tests: smooth random colours, so that JPEG hardly changes them."""
+"""Tiny photos for tests, with smooth random colors, which JPEG hardly changes."""
 
 import numpy as np
 from PIL import Image
 
 
 def tiny_photo(seed, width=24, height=16):
-    """Returns an RGB image that differs from that of every other seed."""
+    """Returns an RGB image, a different one for each seed."""
     corners = np.random.default_rng(seed).integers(0, 256, [3, 3, 3], dtype=np.uint8)
     return Image.fromarray(corners).resize((width, height), Image.Resampling.BICUBIC)
 

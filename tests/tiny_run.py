@@ -4,13 +4,14 @@ import csv
 import json
 from pathlib import Path
 
+import scripts
 from tiny_photos import write_photos
 
 import train_flowers
 from datasets.shards import write_shards
 
 CLASSES = ("daisy", "roses", "tulips")
-PHOTOS = 8  # of each class; 6 to train on, 2 to validate with
+IMAGES = 8  # of each class; 6 to train on, 2 to validate on
 BATCH_SIZE = 6  # so that an epoch is 3 steps
 FLAGS = {
     "model_name": "mobilenet_v1_025",
@@ -23,7 +24,7 @@ FLAGS = {
 
 def make_dataset(folder):
     """Converts tiny photos; returns the folder of the TFRecords."""
-    photos = write_photos(Path(folder, "photos"), dict.fromkeys(CLASSES, PHOTOS))
+    photos = write_photos(Path(folder, "photos"), dict.fromkeys(CLASSES, IMAGES))
     write_shards(photos, Path(folder, "data"), validation_fraction=0.25, progress=False)
     return Path(folder, "data")
 
@@ -43,7 +44,7 @@ def words(data, log, **flags):
 
 def train(data, log, capsys, **flags):
     """Trains in this process; returns the exit status, the last line's JSON, and all lines."""
-    status = train_flowers.main(words(data, log, **flags))
+    status = scripts.run(train_flowers, words(data, log, **flags))
     lines = capsys.readouterr().out.splitlines()
     return status, json.loads(lines[-1]), lines
 

@@ -1,24 +1,24 @@
-"""A network with random weights, ready to be exported, for tests that train nothing."""
+"""Untrained networks and their runs, for tests of prediction and export."""
 
 import io
 import json
 import sys
 from pathlib import Path
 
+import golden_nets
 import numpy as np
 from PIL import Image
 from tiny_photos import tiny_photo
 
-from serving import export_check
+from serving import export_check, serving_graph
 from slim_on_tf2 import tf
-from training import serving_graph
 from training.run_record import Run, write_run
 
 LABELS = ["daisy", "Mädesüß", "tulips"]
 
 
 def tiny_run(**settings):
-    """The record of a run of lenet on pictures of 28 pixels."""
+    """The record of a run of lenet on images of 28 x 28 pixels."""
     record = {
         "model_name": "lenet",
         "image_size": 28,
@@ -38,15 +38,15 @@ def tiny_run(**settings):
 
 
 def encoded(form, seed, **options):
-    """The bytes of a tiny photo as "JPEG", "PNG", "GIF" or "BMP"."""
+    """The bytes of a tiny image as "JPEG", "PNG", "GIF" or "BMP"."""
     buffer = io.BytesIO()
-    photo = tiny_photo(seed, **options)
-    (photo.quantize(16) if form == "GIF" else photo).save(buffer, form)
+    image = tiny_photo(seed, **options)
+    (image.quantize(16) if form == "GIF" else image).save(buffer, form)
     return buffer.getvalue()
 
 
-def photos_of_all_kinds():
-    """Encoded photos, each of another format and size."""
+def images_of_all_formats():
+    """Encoded images, each of another format and size; the last, a BMP, is lossless."""
     sizes = {"JPEG": (40, 30), "PNG": (28, 28), "GIF": (13, 90), "BMP": (1, 1)}
     return [
         encoded(form, seed, width=width, height=height)
@@ -54,25 +54,24 @@ def photos_of_all_kinds():
     ]
 
 
-def pixels(photo):
-    """Float32 [1, height, width, 3] in [0, 1], as Pillow decodes a photo."""
-    image = Image.open(io.BytesIO(photo)).convert("RGB")
+def pixels(image_bytes):
+    """Float32 [1, height, width, 3] in [0, 1], decoded by Pillow."""
+    image = Image.open(io.BytesIO(image_bytes)).convert("RGB")
     return np.asarray(image, np.float32)[np.newaxis] / 255
 
 
 def freeze_tiny(**settings):
-    """A frozen graph of random weights, and its probabilities of `photos_of_all_kinds`."""
+    """A frozen graph with golden weights, and its probabilities of `images_of_all_formats`."""
     with tf.Graph().as_default(), tf.Session() as session:
-        tf.set_random_seed(0)
         serving = serving_graph.build(tiny_run(**settings))
-        session.run(tf.global_variables_initializer())
-        feed = {serving.image_bytes: photos_of_all_kinds()}
-        expected = session.run(serving.answers["probabilities"], feed)
+        golden_nets.fill(session)
+        feed = {serving.image_bytes: images_of_all_formats()}
+        expected = session.run(serving.outputs["probabilities"], feed)
         return serving_graph.freeze(serving, session), expected
 
 
 def write_tiny_run(log_dir, **settings):
-    """Writes the folder of a run whose best checkpoint holds random weights, and their averages."""
+    """Writes the folder of a run whose best checkpoint holds random weights and moving averages."""
     run = tiny_run(**settings)
     best = Path(log_dir, "best")
     best.mkdir(parents=True)
@@ -91,13 +90,13 @@ def write_tiny_run(log_dir, **settings):
     (best / "best.json").write_text(json.dumps(record))
 
 
-def answer_in_this_process(monkeypatch):
-    """Does here what a fresh process does, which takes as long as importing TensorFlow."""
+def predict_in_this_process(monkeypatch):
+    """Replaces the new process of `export_check`, which takes seconds to import TensorFlow."""
 
-    def ask(request, path, errors):
+    def run_process(request, path, errors):
         path.write_text(json.dumps(request))
         monkeypatch.setattr(sys, "argv", ["export_check", str(path)])
         export_check.main()
         return 0
 
-    monkeypatch.setattr(export_check, "_ask", ask)
+    monkeypatch.setattr(export_check, "_run_process", run_process)

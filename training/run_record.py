@@ -1,119 +1,130 @@
-"""log_dir/run.json: what a run is, so that nothing has to be said twice.
+"""log_dir/run.json: what a run is, so that the other scripts need only its log_dir.
 
-Training writes it before its first step; evaluation, and a training that goes on, read it.
+Training writes it before the first step. Evaluation, prediction, export and a resumed training
+read it.
 """
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 
-from bad_input import BadInput
-from files import written_aside
+from system.errors import BadInput
+from system.files import atomic_write
 
-# What a checkpoint cannot be restored without: another network, label set or set of variables.
-# Another batch size or another number of photos would also lose the place in the epoch.
-SHAPING = (
-    "model_name",
-    "image_size",
-    "preprocessing_name",
-    "use_grayscale",
-    "labels",
-    "optimizer",
-    "trainable_scopes",
-    "moving_average_decay",
-    "batch_size",
-    "num_examples",
+PACKAGES = ("tensorflow", "tf_slim", "tf_keras", "numpy")
+# Flags that only the first start of a run reads.
+INITIAL_WEIGHTS_FLAGS = (
+    "checkpoint_path",
+    "checkpoint_exclude_scopes",
+    "restore_moving_averages",
+    "ignore_missing_vars",
 )
-# What runs of before these settings did; their run.json does not say it.
-EARLIER = {"use_grayscale": False, "moving_average_decay": None, "ended": False}
 
 
-@dataclass(frozen=True)
+# A checkpoint cannot be restored into another network, label set or set of variables. Another batch
+# size or number of examples would lose the position in the epoch.
+_FIXED = {"fixed_on_resume": True}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
-    """What a run is: what shapes its checkpoints, its flags, and the versions it ran with."""
+    """The settings of a run; defaults are those of runs recorded before the field existed."""
 
-    model_name: str
-    image_size: int
-    preprocessing_name: str
-    use_grayscale: bool
-    labels: list
+    model_name: str = field(metadata=_FIXED)
+    image_size: int = field(metadata=_FIXED)
+    preprocessing_name: str = field(metadata=_FIXED)
+    use_grayscale: bool = field(metadata=_FIXED, default=False)
+    labels: list = field(metadata=_FIXED)
     dataset_name: str
     dataset_dir: str
-    optimizer: str
-    trainable_scopes: str | None
-    batch_size: int
-    num_examples: int
+    optimizer: str = field(metadata=_FIXED)
+    trainable_scopes: str | None = field(metadata=_FIXED)
+    batch_size: int = field(metadata=_FIXED)
+    num_examples: int = field(metadata=_FIXED)
     flags: dict
     versions: dict
-    moving_average_decay: float | None = None
-    ended: bool = False  # whether nothing is left to train: the last step, or a diverged loss
+    moving_average_decay: float | None = field(metadata=_FIXED, default=None)
+    ended: bool = False  # whether nothing is left to train: last step reached, or loss diverged
+
+
+def describe_run(flags, dataset):
+    """Returns the `Run` of a training.
+
+    Args:
+      flags: the flags of train_flowers.py, after `train_flags.check_together`.
+      dataset: the training split, a `slim.dataset.Dataset`.
+    """
+    names = {each.name for each in dataclasses.fields(Run)}
+    settings = {name: value for name, value in vars(flags).items() if name in names}
+    settings |= {
+        "labels": [dataset.labels_to_names[label] for label in range(dataset.num_classes)],
+        "dataset_name": dataset.name,
+        "dataset_dir": str(Path(flags.dataset_dir).resolve()),
+        "num_examples": dataset.num_samples,
+        "flags": dict(vars(flags)),
+        "versions": {package: version(package) for package in PACKAGES},
+    }
+    return Run(**settings)
 
 
 def write_run(log_dir, run):
     """Writes `run` to `log_dir`/run.json."""
-    with written_aside(Path(log_dir, "run.json")) as aside:
-        aside.write_text(json.dumps(dataclasses.asdict(run), indent=2) + "\n")
-
-
-def end_run(log_dir):
-    """Writes into `log_dir`/run.json that the run has ended, for those who wait for it."""
-    write_run(log_dir, dataclasses.replace(read_run(log_dir), ended=True))
+    with atomic_write(Path(log_dir, "run.json")) as path:
+        path.write_text(json.dumps(dataclasses.asdict(run), indent=2) + "\n")
 
 
 def read_run(log_dir):
     """Reads the `Run` of `log_dir`.
 
     Raises:
-      BadInput: the folder or its run.json is missing, broken, or lacks a setting.
+      BadInput: the folder or its run.json is missing, is broken, or lacks a setting.
     """
     path = Path(log_dir, "run.json")
     cure = "give --log_dir a folder that train_flowers.py wrote"
     if not path.is_file():
         nearby = [near.parent for near in Path(log_dir).glob("*/run.json")]
         nearby += [up for up in Path(log_dir).parents if (up / "run.json").is_file()]
-        meant = f", such as {sorted(nearby)[0]}" if nearby else ""
-        raise BadInput(f"{path} is missing; {cure}{meant}")
+        suggestion = f", such as {sorted(nearby)[0]}" if nearby else ""
+        raise BadInput(f"{path} does not exist; {cure}{suggestion}")
     try:
         settings = json.loads(path.read_text())
-        known = EARLIER | settings
-        run = Run(**{field.name: known[field.name] for field in dataclasses.fields(Run)})
+        names = [each.name for each in dataclasses.fields(Run) if each.name in settings]
+        run = Run(**{name: settings[name] for name in names})
     except (ValueError, TypeError) as error:
         raise BadInput(f"{path} is not the JSON of a run ({error}); {cure}") from error
-    except KeyError as error:
-        raise BadInput(f"{path} lacks {error}; {cure}") from error
     _check(run, path)
     return run
 
 
 def _check(run, path):
-    labels_are_names = isinstance(run.labels, list) and all(isinstance(x, str) for x in run.labels)
-    if not (labels_are_names and run.labels):
-        raise BadInput(f"{path}: expected a list of names under labels, got {run.labels!r}")
+    are_names = isinstance(run.labels, list) and all(isinstance(x, str) for x in run.labels)
+    if not (are_names and run.labels):
+        raise BadInput(f"{path}: expected a list of class names as labels, got {run.labels!r}")
     if not (isinstance(run.image_size, int) and run.image_size > 0):
-        raise BadInput(f"{path}: expected a number of pixels as image_size, got {run.image_size!r}")
+        raise BadInput(f"{path}: expected image_size in pixels, got {run.image_size!r}")
 
 
 def changed_flags(old, new):
-    """What a run goes on with in another way than before, in words; without paths."""
-    places = ("_dir", "_path", "_scopes", "_mirror")
-    names = [name for name in new.flags if name in old.flags and not name.endswith(places)]
+    """Describes each flag, other than paths, whose value differs between two starts of a run."""
+    ignored = ("_dir", "_path", "_scopes", "_mirror")
     return [
-        f"{name} {old.flags[name]} before, {new.flags[name]} now"
-        for name in names
-        if old.flags.get(name) != new.flags[name]
+        f"{name}: was {old.flags[name]}, is now {value}"
+        for name, value in new.flags.items()
+        if not name.endswith(ignored) and name in old.flags and old.flags[name] != value
     ]
 
 
-def refuse_other_run(old, new, log_dir):
-    """Raises BadInput where the run `new` cannot go on from the checkpoints of the run `old`."""
+def check_same_run(old, new, log_dir):
+    """Raises BadInput where the run `new` cannot resume from the checkpoints of the run `old`."""
     differences = [
         f"{name} {getattr(old, name)} there, {getattr(new, name)} here"
-        for name in SHAPING
+        for name in (each.name for each in dataclasses.fields(Run) if each.metadata == _FIXED)
         if getattr(old, name) != getattr(new, name)
     ]
     if differences:
         raise BadInput(
-            f"{log_dir} holds another run ({'; '.join(differences)}): "
-            "give the same flags to go on with it, or another --log_dir"
+            f"--log_dir {log_dir} holds another run ({'; '.join(differences)}): give the same "
+            "flags to resume it, or another --log_dir"
         )

@@ -1,1 +1,1 @@
-"""The painter behind datasets/drawn.py: a canvas, a scene, and the things that stand in it."""
+"""Draws the images of datasets/drawn.py: a canvas, the objects, and the scene around them."""

@@ -1,7 +1,7 @@
-"""A canvas of pixels and the few strokes that everything drawn is made of.
+"""The canvas and the shapes that all drawn objects are made of.
 
-Shapes are painted as a shader does: each pixel of a window works out where it lies in the shape's
-own coordinates, and from that its coverage and its colour. Edges come out smooth at any size.
+Shapes are painted as in a pixel shader: every pixel of a window computes its position in the
+shape's own coordinates, and from it the coverage and the color. Edges are smooth at any size.
 """
 
 from dataclasses import dataclass
@@ -11,61 +11,61 @@ from math import cos, pi, sin, sqrt
 import numpy as np
 from PIL import Image
 
-from datasets.drawing.colours import tint
+from datasets.drawing.colors import tint
 
 SHADOW = np.array([0.03, 0.05, 0.02], np.float32)
-UP = -pi / 2  # directions go from x, which points right, towards y, which points down
+UP = -pi / 2  # directions are measured from x, which points right, toward y, which points down
 
 
 class Canvas:
-    """A photo in the making.
+    """The image being drawn.
 
-    Places on it are (x, y) from -0.5 to 0.5, x to the right and y downwards; lengths are in sides
-    of the photo.
+    Positions are (x, y) from -0.5 to 0.5, x to the right and y down; lengths are fractions of the
+    image's side.
 
     Attributes:
       pixels: float32 [3, side, side], about [0, 1].
-      light: the direction the light comes from, in radians from x towards y.
+      light: the direction that the light comes from, in radians.
     """
 
     def __init__(self, pixels, light):
-        """Paints on `pixels`, in place."""
+        """Makes a canvas that paints on `pixels`."""
         self.pixels = pixels
         self.light = light
         self.side = pixels.shape[-1]
 
 
 class Frame:
-    """A window of a canvas with the coordinates of one thing in it.
+    """A window of a canvas with the coordinate system of one object.
 
     Attributes:
-      x, y: float32 [rows, columns], in the thing's own axes and radii.
-      pixel: the size of a pixel in radii.
-      light: the direction the light comes from, in the thing's axes.
+      x, y: float32 [rows, columns], coordinates along the object's axes, in its radii.
+      pixel: the width of an edge in radii, at least one pixel.
+      light: the direction that the light comes from, relative to the object's axes.
     """
 
     def __init__(self, canvas, x, y, radius, angle=0.0, tilt=0.0, lean=0.0, reach=1.3, soft=0.0):
-        """Puts a thing onto a canvas.
+        """Places an object on a canvas.
 
         Args:
           canvas: the `Canvas`.
-          x, y: the thing's origin on the canvas.
-          radius: the unit of the thing's axes, in sides of the photo.
-          angle: how far the thing is turned about its own axis, in radians.
-          tilt: the angle between its axis and the eye's, in radians; 0 is seen from above.
-          lean: the direction on the canvas in which its axis leans.
-          reach: how far the window goes around the origin, in radii.
-          soft: the width of a blurred edge, in sides of the photo.
+          x, y: the object's origin on the canvas.
+          radius: the unit of the object's axes, as a fraction of the image's side.
+          angle: rotation about the object's own axis, in radians.
+          tilt: angle between the object's axis and the line of sight, in radians; 0 is seen from
+            above.
+          lean: direction on the canvas in which the axis leans, in radians.
+          reach: half of the window's side, in radii.
+          soft: width of a blurred edge, as a fraction of the image's side.
         """
-        self._placed = (canvas, x, y, radius, angle, tilt, lean, reach, soft)
+        self._placement = (canvas, x, y, radius, angle, tilt, lean)
         unit = radius * canvas.side
-        left, columns = _span(canvas.side, x, reach * unit)
-        top, rows = _span(canvas.side, y, reach * unit)
+        left, columns = _pixels_near(x, reach * unit, canvas.side)
+        top, rows = _pixels_near(y, reach * unit, canvas.side)
         rows = rows[:, None]
         self._window = canvas.pixels[:, top : top + len(rows), left : left + len(columns)]
-        turn = angle - lean
         squeeze = np.array([[1 / cos(tilt), 0], [0, 1]])
-        to_axes = _rotation(turn) @ squeeze @ _rotation(lean) / unit
+        to_axes = _rotation(angle - lean) @ squeeze @ _rotation(lean) / unit
         (x_x, x_y), (y_x, y_y) = to_axes.tolist()
         self.x = x_x * columns + x_y * rows
         self.y = y_x * columns + y_y * rows
@@ -83,39 +83,39 @@ class Frame:
         return np.arctan2(self.y, self.x)
 
     def raised(self, height, reach=1.3):
-        """The same frame, `height` radii up the thing's axis."""
-        canvas, x, y, radius, angle, tilt, lean, _, soft = self._placed
+        """The same frame, moved `height` radii up the object's axis."""
+        canvas, x, y, radius, angle, tilt, lean = self._placement
         rise = height * radius * sin(tilt)
         x, y = x + rise * cos(lean), y + rise * sin(lean)
-        return Frame(canvas, x, y, radius, angle, tilt, lean, reach, soft)
+        return Frame(canvas, x, y, radius, angle, tilt, lean, reach)
 
     def coverage(self, depth):
-        """How much of each pixel lies inside a shape, from its depth behind the edge, in radii."""
+        """The fraction of each pixel inside a shape, given its depth behind the edge in radii."""
         return np.clip(depth / self.pixel, 0.0, 1.0)
 
-    def paint(self, colour, coverage, where=(...,)):
-        """Lays a colour over the pixels `where` of the window.
+    def paint(self, color, coverage, where=(...,)):
+        """Blends a color over the pixels `where` of the window.
 
         Args:
-          colour: float32 [3], or [3, ...] with the shape of `coverage`.
-          coverage: float32, 0 to 1, [rows, columns] or one number for each pixel of `where`.
-          where: an index of the window's rows and columns; all of them, if not given.
+          color: float32 [3], or [3, ...] with the shape of `coverage`.
+          coverage: float32, 0 to 1, [rows, columns] or one value for each pixel of `where`.
+          where: an index of the window's rows and columns; all of them by default.
         """
-        colour = colour.reshape(3, *colour.shape[1:] or (1,) * coverage.ndim)
+        color = color.reshape(3, *color.shape[1:] or (1,) * coverage.ndim)
         below = self._window[(slice(None), *where)]
-        self._window[(slice(None), *where)] = below + coverage * (colour - below)
+        self._window[(slice(None), *where)] = below + coverage * (color - below)
 
     def shadow(self, radius, strength):
-        """Darkens a soft disc around the origin, which lifts what is painted next."""
+        """Darkens a soft disc around the origin, as a shadow below what is painted next."""
         self.paint(SHADOW, strength * np.clip((radius - self.radius) / (0.35 * radius), 0.0, 1.0))
 
 
-def _span(side, middle, reach):
-    """Of a row, the pixels within `reach` of `middle`: the first one, and each one's distance."""
-    middle = float((middle + 0.5) * side)
-    first = min(max(int(middle - reach), 0), side)
-    last = min(max(int(middle + reach) + 1, first), side)
-    return first, np.arange(first, last, dtype=np.float32) + (0.5 - middle)
+def _pixels_near(center, reach, side):
+    """Returns the first pixel within `reach` of `center`, and the distances of all to it."""
+    center = float((center + 0.5) * side)
+    first = min(max(int(center - reach), 0), side)
+    end = min(max(int(center + reach) + 1, first), side)
+    return first, np.arange(first, end, dtype=np.float32) + (0.5 - center)
 
 
 def _rotation(angle):
@@ -124,16 +124,16 @@ def _rotation(angle):
 
 @dataclass
 class Petal:
-    """What a petal, a leaf or a blade looks like; its length is the unit of its width.
+    """The shape and color of a petal, a leaf or a stem, in units of its length.
 
     Attributes:
-      base, tip: its colours, float32 [3].
-      width: half of its greatest width.
-      base_power, tip_power: how fast it widens from its base and narrows to its tip; 0 is at once.
-      blend: how soon the colour of the base gives way; below 1 sooner, above 1 later.
-      veins: how many veins lie between the middle and the edge.
-      relief: how strongly veins and edges are shaded.
-      midrib: how much brighter the middle line is.
+      base, tip: colors, float32 [3].
+      width: half of the greatest width.
+      base_power, tip_power: how slowly it widens from the base and narrows to the tip.
+      blend: exponent of the color gradient; above 1 the color of the base reaches further.
+      veins: the number of veins on each half.
+      relief: the contrast of veins and edges.
+      midrib: the extra brightness of the middle line.
     """
 
     base: np.ndarray
@@ -147,21 +147,21 @@ class Petal:
     midrib: float = 0.0
 
     def outline(self, u):
-        """Half of the width at `u`, the way from base to tip from 0 to 1."""
+        """Half of the width at `u`, the position from base (0) to tip (1)."""
         widest = self.base_power / (self.base_power + self.tip_power)
         most = widest**self.base_power * (1 - widest) ** self.tip_power
         return self.width / most * u**self.base_power * (1 - u) ** self.tip_power
 
 
 def paint_petal(frame, petal, u, across, brightness=1.0):
-    """Paints one petal, or many at once where the coordinates are folded.
+    """Paints one petal, or many at once if the coordinates repeat.
 
     Args:
       frame: the `Frame`.
       petal: the `Petal`.
-      u: the way from base to tip; the petal lies between 0 and 1.
-      across: the distance from the middle line, signed.
-      brightness: a number or an array like `u`.
+      u: [rows, columns], the position from base to tip; the petal lies between 0 and 1.
+      across: [rows, columns], the signed distance from the middle line.
+      brightness: a float, or an array like `u`.
     """
     where = np.nonzero((u > 0) & (u < 1) & (np.abs(across) < petal.width))
     u, across = u[where], across[where]
@@ -172,8 +172,8 @@ def paint_petal(frame, petal, u, across, brightness=1.0):
     shade = brightness * (1 - 1.6 * petal.relief * v * v + 0.5 * grain)
     if petal.midrib:
         shade = shade + petal.midrib * np.clip(1 - np.abs(v) * 9, 0, 1)
-    colour = mix(petal.base, petal.tip, u**petal.blend) * shade
-    frame.paint(colour, frame.coverage(half_width - np.abs(across)), where)
+    color = mix(petal.base, petal.tip, u**petal.blend) * shade
+    frame.paint(color, frame.coverage(half_width - np.abs(across)), where)
 
 
 def ring(frame, rng, petal, count, phase=0.0, jitter=0.06, start=0.0, length=1.0):
@@ -182,8 +182,8 @@ def ring(frame, rng, petal, count, phase=0.0, jitter=0.06, start=0.0, length=1.0
     index = np.rint(turns)
     which = index.astype(int) % count
     turned, lengths, lit = (
-        rng.normal(middle, spread, count).astype(np.float32)[which]
-        for middle, spread in ((0, jitter), (length, length * jitter), (1, 0.05))
+        rng.normal(mean, deviation, count).astype(np.float32)[which]
+        for mean, deviation in ((0, jitter), (length, length * jitter), (1, 0.05))
     )
     off = (turns - index + turned) * (2 * pi / count)
     brightness = lit + 0.1 * np.cos((index - phase) * (2 * pi / count) - frame.light)
@@ -192,7 +192,7 @@ def ring(frame, rng, petal, count, phase=0.0, jitter=0.06, start=0.0, length=1.0
 
 
 def blade(canvas, petal, x, y, length, direction, bend=0.0, brightness=1.0, soft=0.0):
-    """Paints one petal, leaf, blade or stem from (x, y) on, bent sideways by `bend` lengths."""
+    """Paints one petal, leaf or stem that starts at (x, y) and bends sideways by `bend` lengths."""
     middle_x, middle_y = x + 0.5 * length * cos(direction), y + 0.5 * length * sin(direction)
     reach = 0.55 + abs(bend) + petal.width
     frame = Frame(canvas, middle_x, middle_y, length, angle=direction, reach=reach, soft=soft)
@@ -201,7 +201,7 @@ def blade(canvas, petal, x, y, length, direction, bend=0.0, brightness=1.0, soft
 
 
 def stem(canvas, rng, x, y, radius, thickness=0.05, direction=None):
-    """Paints a stem from (x, y) down and out of the photo; returns its colour.
+    """Paints a stem from (x, y) down and out of the image; returns its color.
 
     `thickness` is half of its width, in radii of what it carries.
     """
@@ -213,28 +213,28 @@ def stem(canvas, rng, x, y, radius, thickness=0.05, direction=None):
     return green
 
 
-def head(canvas, rng, x, y, radius, most_tilt):
-    """A frame for a thing that is turned at random and leans by up to `most_tilt`, mostly up."""
-    tilt = most_tilt * sqrt(rng.random())
+def head(canvas, rng, x, y, radius, max_tilt):
+    """A frame with a random rotation, tilted by up to `max_tilt`, mostly upward."""
+    tilt = max_tilt * sqrt(rng.random())
     return Frame(canvas, x, y, radius, rng.uniform(0, 2 * pi), tilt, UP + rng.normal(0, 0.9))
 
 
-def ball(frame, colour, radius=1.0, x=0.0, y=0.0, gloss=0.0):
-    """Paints a ball of `radius` at (x, y) of the frame, lit from the frame's light."""
+def ball(frame, color, radius=1.0, x=0.0, y=0.0, gloss=0.0):
+    """Paints a lit ball of `radius` at (x, y) of the frame."""
     dx, dy = (frame.x - x) / radius, (frame.y - y) / radius
     squared = dx * dx + dy * dy
     height = np.sqrt(np.clip(1 - squared, 0, 1))
     facing = 0.45 * (dx * cos(frame.light) + dy * sin(frame.light)) + 0.9 * height
     shine = gloss * np.clip((facing - 0.85) / 0.15, 0, 1) ** 3
-    colour = np.multiply.outer(colour, 0.45 + 0.6 * facing) + shine
-    frame.paint(colour, frame.coverage((1 - np.sqrt(squared)) * radius))
+    color = np.multiply.outer(color, 0.45 + 0.6 * facing) + shine
+    frame.paint(color, frame.coverage((1 - np.sqrt(squared)) * radius))
 
 
 def spiral_lattice(frame, arms=(8, 13), density=9.0):
-    """Folds a disc into the cells of two families of spirals, as florets and seeds lie.
+    """Divides a disc into cells along two families of spirals, like the florets of a flower.
 
     Returns:
-      (p, q), float32 [rows, columns] each, from -0.5 to 0.5: the place within a cell.
+      (p, q), float32 [rows, columns] each, from -0.5 to 0.5: the position within a cell.
     """
     turns = frame.angle / (2 * pi)
     depth = density * np.sqrt(frame.radius)
@@ -242,13 +242,13 @@ def spiral_lattice(frame, arms=(8, 13), density=9.0):
     return p - np.rint(p), q - np.rint(q)
 
 
-def mix(one, other, share):
-    """From colour `one` to colour `other`, float32 [3], by `share`, [...]: float32 [3, ...]."""
-    return np.multiply.outer(one, 1 - share) + np.multiply.outer(other, share)
+def mix(first, second, share):
+    """Interpolates from color `first` to `second`, float32 [3], by `share` [...]: [3, ...]."""
+    return np.multiply.outer(first, 1 - share) + np.multiply.outer(second, share)
 
 
 def noise(rng, side, cells):
-    """float32 [side, side], smooth and in [0, 1]: random values of cells x cells, interpolated."""
+    """Smooth noise, float32 [side, side] in [0, 1]: cells x cells random values, interpolated."""
     grid = Image.fromarray(rng.random((cells, cells), dtype=np.float32))
     return np.clip(np.asarray(grid.resize((side, side), Image.Resampling.BICUBIC)), 0, 1)
 

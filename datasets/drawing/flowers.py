@@ -1,7 +1,7 @@
-"""The five flowers: each a function that paints one bloom with its stem and its leaves.
+"""The five flowers: each function paints one bloom with its stem and leaves.
 
-Every function takes the canvas, the random numbers, the bloom's colour (a key of `COLOURS`), and
-its x, y and radius on the canvas.
+The arguments are the canvas, a random generator, the bloom's color (a key of `COLORS`), and its
+position and radius on the canvas.
 """
 
 from math import cos, pi, sin, sqrt
@@ -21,15 +21,15 @@ from datasets.drawing.canvas import (
     spiral_lattice,
     stem,
 )
-from datasets.drawing.colours import shade_of, tint
+from datasets.drawing.colors import shaded, tint
 
 
-def daisy(canvas, rng, colour, x, y, radius):
-    """Paints slender rays with round tips around a small yellow dome."""
+def daisy(canvas, rng, color, x, y, radius):
+    """Paints narrow petals with round tips around a small yellow disc."""
     stem(canvas, rng, x, y, radius)
-    frame = head(canvas, rng, x, y, radius, most_tilt=1.1)
+    frame = head(canvas, rng, x, y, radius, max_tilt=1.1)
     count = int(rng.integers(9, 17))
-    tip = tint(rng, colour, 0.03)
+    tip = tint(rng, color, 0.03)
     petal = Petal(tip, tip, 1.7 / count * rng.uniform(0.75, 1.05), 0.5, 0.22, veins=1.5)
     frame.shadow(0.85, 0.4)
     for layer in range(2):
@@ -42,7 +42,7 @@ def daisy(canvas, rng, colour, x, y, radius):
 
 
 def florets(frame, disc, rim, middle, density):
-    """Paints a dome of florets of radius `disc`, in spirals, of colour `middle` to `rim`."""
+    """Paints a disc of florets in spirals, colored from `middle` to `rim`."""
     p, q = spiral_lattice(frame, (13, 21), density / sqrt(disc))
     bumps = np.clip(1 - 2 * np.hypot(p, q), 0, 1)
     out = np.clip(frame.radius / disc, 0, 1)
@@ -50,31 +50,31 @@ def florets(frame, disc, rim, middle, density):
     frame.paint(mix(middle, rim, out * out) * shade, frame.coverage(disc - frame.radius))
 
 
-def dandelion(canvas, rng, colour, x, y, radius):
-    """Paints a dense pompon of thin florets; a white one is the ball of seeds it turns into."""
+def dandelion(canvas, rng, color, x, y, radius):
+    """Paints a dense head of thin petals, or the seed head if the color is white."""
     stem(canvas, rng, x, y, radius, 0.06)
-    if colour == "white":
+    if color == "white":
         seed_ball(canvas, rng, x, y, 0.85 * radius)
     else:
-        pompon(canvas, rng, colour, x, y, 0.9 * radius)
+        pompon(canvas, rng, color, x, y, 0.9 * radius)
 
 
-def pompon(canvas, rng, colour, x, y, radius):
-    """Paints whorls of florets with blunt tips, shorter and higher towards the middle."""
-    frame = head(canvas, rng, x, y, radius, most_tilt=1.1)
-    tip = tint(rng, colour, 0.03)
-    deep = shade_of(tip)
+def pompon(canvas, rng, color, x, y, radius):
+    """Paints rings of petals with blunt tips, shorter and higher toward the middle."""
+    frame = head(canvas, rng, x, y, radius, max_tilt=1.1)
+    tip = tint(rng, color, 0.03)
+    deep = shaded(tip)
     frame.shadow(1.1, 0.3)
     for length in (1.0, 0.93, 0.8, 0.64, 0.46, 0.28):
         count = int(rng.integers(24, 32) * (0.5 + 0.5 * length))
         base = deep * (0.9 - 0.3 * length)
         petal = Petal(base, tip, 2.3 / count * length, 0.5, 0.08, blend=0.8, veins=1, relief=0.1)
-        whorl = frame.raised(0.3 * (1 - length), reach=1.25 * length)
-        ring(whorl, rng, petal, count, rng.random(), 0.08, 0.02, length)
+        row = frame.raised(0.3 * (1 - length), reach=1.25 * length)
+        ring(row, rng, petal, count, rng.random(), 0.08, 0.02, length)
 
 
 def seed_ball(canvas, rng, x, y, radius):
-    """Paints a brown middle, fine rays, and a star at the end of each."""
+    """Paints a brown center, and thin rays that end in stars."""
     frame = Frame(canvas, x, y, radius, rng.uniform(0, 2 * pi))
     white = tint(rng, "white", 0.02)
     frame.paint(white * 0.8, 0.3 * np.clip(1.1 - frame.radius, 0, 1))
@@ -90,26 +90,26 @@ def seed_ball(canvas, rng, x, y, radius):
         frame.paint(white, 0.85 * star * edge)
 
 
-def rose(canvas, rng, colour, x, y, radius):
-    """Paints broad petals that lie over each other, tighter and deeper towards the middle."""
+def rose(canvas, rng, color, x, y, radius):
+    """Paints wide overlapping petals, smaller and darker toward the middle."""
     green = stem(canvas, rng, x, y, radius, 0.08)
     leaf = Petal(green * 0.6, green, 0.28, 0.6, 0.7, veins=4, midrib=0.15)
     for side in (-1, 1):
         length, direction = radius * rng.uniform(0.8, 1.2), pi / 2 - side * rng.uniform(0.5, 1.4)
         blade(canvas, leaf, x, y + 0.45 * radius, length, direction, bend=rng.normal(0, 0.1))
-    frame = head(canvas, rng, x, y, 0.9 * radius, most_tilt=0.8)
-    tip = tint(rng, colour, 0.03)
+    frame = head(canvas, rng, x, y, 0.9 * radius, max_tilt=0.8)
+    tip = tint(rng, color, 0.03)
     frame.shadow(1.15, 0.4)
     phase = rng.random()
     for layer in range(9):
         length = (1 - layer / 9.5) ** 1.15
         phase += 0.38 + rng.normal(0, 0.05)
-        whorl = frame.raised(0.3 * layer / 9.5, reach=1.25 * length)
-        rose_petals(whorl, rng, tip, length, 5 if layer < 3 else 3, phase)
+        row = frame.raised(0.3 * layer / 9.5, reach=1.25 * length)
+        rose_petals(row, rng, tip, length, 5 if layer < 3 else 3, phase)
 
 
 def rose_petals(frame, rng, tip, length, count, phase):
-    """Paints one whorl of a rose: petals with rolled rims, each over the edge of the next."""
+    """Paints one ring of a rose: petals with rolled rims, each over the edge of the next."""
     turns = frame.angle * (count / (2 * pi)) + phase * count
     index = np.floor(turns)
     across = turns - index
@@ -120,26 +120,26 @@ def rose_petals(frame, rng, tip, length, count, phase):
     lit = 0.12 * np.cos(frame.angle - frame.light)
     shade = (0.78 + 0.35 * rim + lit) * (1 - 0.3 * np.clip(1 - across * 5, 0, 1))
     frame.paint(SHADOW, 0.35 * np.clip((outline * 1.12 - frame.radius) / 0.12, 0, 1))
-    colour = mix(shade_of(tip) * 0.85, tip, np.clip(u, 0, 1) ** 2) * shade
-    frame.paint(colour, frame.coverage(outline - frame.radius))
+    color = mix(shaded(tip) * 0.85, tip, np.clip(u, 0, 1) ** 2) * shade
+    frame.paint(color, frame.coverage(outline - frame.radius))
 
 
-def sunflower(canvas, rng, colour, x, y, radius):
-    """Paints pointed rays in two rows around a large dark disc of seeds."""
+def sunflower(canvas, rng, color, x, y, radius):
+    """Paints two rows of pointed petals around a large dark disc of seeds."""
     green = stem(canvas, rng, x, y, radius, 0.09)
     leaf = Petal(green * 0.55, green * 0.9, 0.38, 0.4, 0.9, veins=3, midrib=0.2)
     for side in (-1, 1):
         length, direction = radius * rng.uniform(0.8, 1.3), pi / 2 - side * rng.uniform(0.8, 1.6)
         below = radius * rng.uniform(0.7, 1.2)
         blade(canvas, leaf, x, y + below, length, direction, bend=rng.normal(0, 0.1))
-    frame = head(canvas, rng, x, y, 1.1 * radius, most_tilt=0.9)
+    frame = head(canvas, rng, x, y, 1.1 * radius, max_tilt=0.9)
     disc = rng.uniform(0.4, 0.52)
     count = int(rng.integers(13, 19))
-    tip = tint(rng, colour, 0.03)
+    tip = tint(rng, color, 0.03)
     petal = Petal(tip, tip, 1.75 / count, 0.55, 0.75, veins=1.5, relief=0.16)
     frame.shadow(1.0, 0.4)
     for layer in range(2):
-        petal.base = shade_of(tip) * (0.75 + 0.25 * layer)
+        petal.base = shaded(tip) * (0.75 + 0.25 * layer)
         ring(frame, rng, petal, count, layer / 2, 0.08, disc * 0.8, 1.0 - 0.06 * layer)
     dome = frame.raised(0.06, reach=1.25 * disc)
     dome.shadow(disc * 1.25, 0.5)
@@ -149,8 +149,8 @@ def sunflower(canvas, rng, colour, x, y, radius):
     dome.paint(middle, 0.6 * np.clip((disc * 0.55 - dome.radius) / (disc * 0.3), 0, 1))
 
 
-def tulip(canvas, rng, colour, x, y, radius):
-    """Paints an upright cup of pointed petals on a long stem between blades."""
+def tulip(canvas, rng, color, x, y, radius):
+    """Paints an upright cup of pointed petals on a long stem between narrow leaves."""
     direction = UP + rng.normal(0, 0.3)
     height = radius * rng.uniform(1.5, 1.8)
     x, y = x - 0.5 * height * cos(direction), y - 0.5 * height * sin(direction)
@@ -158,13 +158,13 @@ def tulip(canvas, rng, colour, x, y, radius):
     leaf = Petal(green * 0.7, green, 0.09, 0.35, 0.8, veins=3)
     for side in (-1, 1):
         foot, length = x + rng.normal(0, 0.05), radius * rng.uniform(1.5, 2.4)
-        towards, bend = UP + side * rng.uniform(0.15, 0.6), side * rng.uniform(0, 0.3)
-        blade(canvas, leaf, foot, y + 1.6 * radius + 0.1, length, towards, bend)
-    tip = tint(rng, colour, 0.03)
-    base = shade_of(tip) + np.array([0.03, 0.06, 0.0], np.float32)
+        toward, bend = UP + side * rng.uniform(0.15, 0.6), side * rng.uniform(0, 0.3)
+        blade(canvas, leaf, foot, y + 1.6 * radius + 0.1, length, toward, bend)
+    tip = tint(rng, color, 0.03)
+    base = shaded(tip) + np.array([0.03, 0.06, 0.0], np.float32)
     petal = Petal(base, tip, rng.uniform(0.26, 0.32), 0.45, rng.uniform(0.55, 0.85), relief=0.16)
     opening = rng.uniform(0.06, 0.45)
-    # Brightness, length, and the sides on which the petals of a row stand, from back to front.
+    # From back to front: brightness, length and sideways positions of the petals of a row.
     for brightness, length, sides in (
         (0.72, 0.95, (-0.45, 0.45)),
         (0.85, 1.0, (0.0,)),
@@ -175,6 +175,6 @@ def tulip(canvas, rng, colour, x, y, radius):
             lit = brightness + 0.1 * cos(direction + side - canvas.light)
             foot_x = x - 0.11 * side * height * sin(direction)
             foot_y = y + 0.11 * side * height * cos(direction)
-            towards = direction + side * opening
+            toward = direction + side * opening
             long = height * length * rng.normal(1, 0.02)
-            blade(canvas, petal, foot_x, foot_y, long, towards, -0.12 * side, lit)
+            blade(canvas, petal, foot_x, foot_y, long, toward, -0.12 * side, lit)

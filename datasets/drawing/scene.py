@@ -1,4 +1,4 @@
-"""The photograph around the things: background, light, things in the way, lens and sensor."""
+"""The scene around the objects: background, light, obstacles, lens and sensor."""
 
 from math import cos, exp, pi, sin
 
@@ -7,9 +7,9 @@ from PIL import Image
 from PIL.ImageFilter import GaussianBlur
 
 from datasets.drawing.canvas import UP, Canvas, Petal, blade, from_image, mix, noise, to_image
-from datasets.drawing.colours import COLOURS, pick, tint
+from datasets.drawing.colors import COLORS, pick, tint
 
-# What lies behind: the two colours it is made of, and how often it does.
+# The two colors of each background, and its relative frequency.
 GROUNDS = {
     "meadow": ("green", "dark_green"),
     "hedge": ("dark_green", "dark_green"),
@@ -18,66 +18,66 @@ GROUNDS = {
     "sky": ("blue", "white"),
     "wall": ("cream", "brown"),
 }
-GROUND_SHARES = {"meadow": 5, "hedge": 4, "soil": 1, "lawn": 2, "sky": 1, "wall": 1}
+GROUND_WEIGHTS = {"meadow": 5, "hedge": 4, "soil": 1, "lawn": 2, "sky": 1, "wall": 1}
 
 
-def photograph(rng, side, paint, colours):
-    """Takes a photo of one to four things of a kind.
+def draw_scene(rng, side, paint, colors):
+    """Draws an image of one to four objects of a class.
 
     Args:
-      rng: a `numpy.random.Generator`; the photo is a function of its state.
-      side: the photo's height and width in pixels.
-      paint: a function(canvas, rng, colour, x, y, radius).
-      colours: {key of `COLOURS`: how often things have it}.
+      rng: a `numpy.random.Generator`; its state determines the image.
+      side: the image's height and width in pixels.
+      paint: a function(canvas, rng, color, x, y, radius) that paints one object.
+      colors: {key of `COLORS`: relative frequency}.
 
     Returns:
       uint8 [side, side, 3].
     """
     canvas = Canvas(background(rng, side), light=rng.uniform(-pi, 0))
-    colour = pick(rng, colours)
+    color = pick(rng, colors)
     for _ in range(pick(rng, {0: 2, 1: 3, 2: 3, 3: 2})):
-        own_colour = colour if rng.random() < 0.7 else pick(rng, colours)
+        own_color = color if rng.random() < 0.7 else pick(rng, colors)
         x, y = rng.uniform(-0.42, 0.42, 2)
-        paint(canvas, rng, own_colour, x, y, rng.uniform(0.13, 0.24))
+        paint(canvas, rng, own_color, x, y, rng.uniform(0.13, 0.24))
     x, y = rng.normal(0, 0.06, 2)
-    paint(canvas, rng, colour, x, y, rng.uniform(0.32, 0.48))
+    paint(canvas, rng, color, x, y, rng.uniform(0.32, 0.48))
     for _ in range(rng.poisson(0.5)):
         obstacle(canvas, rng)
     return develop(rng, canvas.pixels)
 
 
 def background(rng, side):
-    """Blurred ground with blades, and with spots of any colour: float32 [3, side, side]."""
-    one, other = (tint(rng, name, 0.08) for name in GROUNDS[pick(rng, GROUND_SHARES)])
-    coarse = side // 2  # what is blurred needs no more
+    """Blurred ground with grass and spots of random colors, float32 [3, side, side]."""
+    first, second = (tint(rng, name, 0.08) for name in GROUNDS[pick(rng, GROUND_WEIGHTS)])
+    coarse = side // 2  # half of the resolution is enough for a blurred background
     patches = 0.6 * noise(rng, coarse, int(rng.integers(3, 6))) + 0.4 * noise(rng, coarse, 14)
-    canvas = Canvas(mix(one, other, patches) * (0.5 + 0.5 * noise(rng, coarse, 7)), -1.0)
+    canvas = Canvas(mix(first, second, patches) * (0.5 + 0.5 * noise(rng, coarse, 7)), -1.0)
     for _ in range(rng.integers(3, 10)):
-        grass_blade(canvas, rng, soft=0.02)
+        grass_blade(canvas, rng)
     for _ in range(rng.poisson(0.8)):
         spot(canvas, rng)
     blurred = to_image(canvas.pixels).filter(GaussianBlur(rng.uniform(0.008, 0.04) * coarse))
     return from_image(blurred.resize((side, side), Image.Resampling.BICUBIC))
 
 
-def grass_blade(canvas, rng, soft):
-    """Paints a blade of grass from anywhere below."""
+def grass_blade(canvas, rng):
+    """Paints a blurred blade of grass that grows from the lower part of the image."""
     green = tint(rng, pick(rng, {"green": 2, "dark_green": 1, "pale_green": 1}), 0.06)
     petal = Petal(green * 0.6, green, rng.uniform(0.015, 0.05), 0.2, 0.8)
     x, y, length = rng.uniform(-0.6, 0.6), rng.uniform(0.1, 0.7), rng.uniform(0.4, 1.1)
-    blade(canvas, petal, x, y, length, rng.normal(UP, 0.5), rng.normal(0, 0.15), soft=soft)
+    blade(canvas, petal, x, y, length, rng.normal(UP, 0.5), rng.normal(0, 0.15), soft=0.02)
 
 
 def spot(canvas, rng):
-    """Paints something colourful far behind."""
-    colour = tint(rng, pick(rng, dict.fromkeys(COLOURS, 1)))
-    petal = Petal(colour * 0.8, colour, rng.uniform(0.3, 0.5), 0.5, 0.5)
+    """Paints a blurred spot of any color."""
+    color = tint(rng, pick(rng, dict.fromkeys(COLORS, 1)))
+    petal = Petal(color * 0.8, color, rng.uniform(0.3, 0.5), 0.5, 0.5)
     x, y = rng.uniform(-0.5, 0.5, 2)
     blade(canvas, petal, x, y, rng.uniform(0.06, 0.2), rng.uniform(0, 2 * pi), soft=0.02)
 
 
 def obstacle(canvas, rng):
-    """Paints a blurred leaf or stem close to the lens."""
+    """Paints a blurred leaf or stem in front of the objects."""
     green = tint(rng, pick(rng, {"green": 2, "dark_green": 2, "brown": 1}), 0.06)
     petal = Petal(green * 0.7, green, rng.uniform(0.02, 0.09), 0.3, 0.5, veins=2)
     from_left = rng.random() < 0.5
@@ -88,12 +88,20 @@ def obstacle(canvas, rng):
 
 
 def develop(rng, pixels):
-    """Light, lens and sensor: float32 [3, side, side] in about [0, 1] -> uint8 [side, side, 3]."""
+    """Applies uneven light, tone, blur and noise.
+
+    Args:
+      rng: a `numpy.random.Generator`.
+      pixels: float32 [3, side, side], about [0, 1].
+
+    Returns:
+      uint8 [side, side, 3].
+    """
     side = pixels.shape[-1]
     x = np.linspace(-0.5, 0.5, side, dtype=np.float32)
     y = x[:, None]
-    towards = rng.uniform(0, 2 * pi)
-    slope = rng.uniform(0, 0.5) * (x * cos(towards) + y * sin(towards))
+    direction = rng.uniform(0, 2 * pi)
+    slope = rng.uniform(0, 0.5) * (x * cos(direction) + y * sin(direction))
     dapple = rng.uniform(0, 0.5) * (noise(rng, side, int(rng.integers(2, 6))) - 0.5)
     vignette = rng.uniform(0, 0.5) * (x * x + y * y)
     warmth = rng.normal(0, 0.04)

@@ -1,0 +1,1 @@
+"""Checkpoints: published ones, --checkpoint_path, inspection, warm start, evaluation's restorer."""

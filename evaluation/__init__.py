@@ -1,0 +1,1 @@
+"""Evaluation of a run: its predictions for a split, their metrics, plots, report and comparison."""

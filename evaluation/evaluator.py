@@ -1,0 +1,150 @@
+"""One pass over a split with the weights of one checkpoint.
+
+Validation during training and eval_flowers.py both use this, so they agree on the same checkpoint.
+"""
+
+import datetime
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from checkpointing.files import checkpoint_bytes
+from checkpointing.restorer import Restorer
+from evaluation.predictions import Predictions
+from slim_on_tf2 import slim, tf
+from system.device import session_config
+from system.errors import BadInput
+from training.failures import Diverged
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The results of one checkpoint."""
+
+    checkpoint: str
+    global_step: int
+    accuracy: float  # streaming, over all images, in [0, 1]
+    losses: np.ndarray  # float32 [images], the cross-entropy of each image
+    predictions: Predictions
+    images_per_second: float
+    features: np.ndarray | None = None  # float32 [images, depth], the input of the last layer
+
+
+@dataclass
+class Evaluator:
+    """An evaluation graph, which runs checkpoint after checkpoint.
+
+    Attributes:
+      graph: the `tf.Graph` of a network in evaluation mode over a split.
+      dataset: the split, a `slim.dataset.Dataset`.
+      fetches: a dict of tensors [batch, ...] to fetch for each batch: `labels`, `filenames`,
+        `probabilities`, `losses`, and `features` if they are wanted.
+      accuracy: the streaming accuracy, a float32 scalar tensor that `fetches` update.
+      initializers: ops that start a pass.
+      restorer: the `Restorer` of the graph's model variables.
+    """
+
+    graph: tf.Graph
+    dataset: slim.dataset.Dataset
+    fetches: dict
+    accuracy: tf.Tensor
+    initializers: list
+    restorer: Restorer
+    session: tf.Session | None = None  # opened by the first evaluation
+
+    @property
+    def num_parameters(self):
+        """The number of trainable parameters of the network."""
+        variables = self.graph.get_collection(tf.GraphKeys.TRAINABLE_VARIABLES)
+        return sum(variable.shape.num_elements() for variable in variables)
+
+    def describe(self, evaluation, run):
+        """Returns what metrics.json says besides the metrics: what was evaluated, when, how fast.
+
+        Args:
+          evaluation: an `Evaluation` of this evaluator.
+          run: the `Run`.
+        """
+        return {
+            "checkpoint": evaluation.checkpoint,
+            "global_step": evaluation.global_step,
+            "split": self.dataset.split_name,
+            "evaluated_at": datetime.datetime.now().isoformat(" ", "minutes"),
+            "network": run.model_name,
+            "image_size": run.image_size,
+            "parameters": self.num_parameters,
+            "checkpoint_bytes": checkpoint_bytes(evaluation.checkpoint),
+            "images_per_second": evaluation.images_per_second,
+            "streaming_accuracy": evaluation.accuracy,
+        }
+
+    def evaluate(self, checkpoint, interrupted=lambda: False, on_batch=lambda batch: None):
+        """Evaluates every image of the split once.
+
+        Args:
+          checkpoint: path of the checkpoint to restore.
+          interrupted: called before each batch; if it returns true, the pass ends without result.
+          on_batch: called with the fetched values of each batch.
+
+        Returns:
+          An `Evaluation`, or None if it was interrupted.
+
+        Raises:
+          BadInput: the checkpoint belongs to another network, or the number of images is not that
+            of the split.
+          Diverged: the loss of an image is not a finite number.
+        """
+        if self.session is None:
+            self.session = tf.Session(graph=self.graph, config=session_config())
+        self.restorer.restore(self.session, checkpoint)
+        self.session.run(self.initializers)
+        batches = []
+        started = time.perf_counter()
+        while not interrupted():
+            try:
+                batches.append(self.session.run(self.fetches))
+            except tf.errors.OutOfRangeError:
+                return self._collect(checkpoint, batches, time.perf_counter() - started)
+            on_batch(batches[-1])
+        return None
+
+    def _collect(self, checkpoint, batches, seconds):
+        values = {name: np.concatenate([b[name] for b in batches]) for name in self.fetches}
+        count = len(values["labels"])
+        if count != self.dataset.num_samples:
+            raise BadInput(
+                f"the split {self.dataset.split_name} holds {count} images, expected "
+                f"{self.dataset.num_samples} as in dataset.json; convert the images again"
+            )
+        global_step = tf.train.get_global_step(self.graph)
+        accuracy, step = self.session.run([self.accuracy, global_step])
+        if not np.isfinite(values["losses"]).all():
+            raise Diverged(int(step))
+        names = self.dataset.labels_to_names
+        predictions = Predictions(
+            filenames=[name.decode(errors="replace") for name in values["filenames"]],
+            labels=values["labels"],
+            probabilities=values["probabilities"],
+            class_names=[names[label] for label in range(len(names))],
+        )
+        return Evaluation(
+            checkpoint=checkpoint,
+            global_step=int(step),
+            accuracy=float(accuracy),
+            losses=values["losses"],
+            predictions=predictions,
+            images_per_second=count / seconds,
+            features=values.get("features"),
+        )
+
+
+def describe_metrics(metrics):
+    """Returns the line that eval_flowers.py prints for the metrics of `evaluate`."""
+    low, high = metrics["accuracy_interval"]
+    loss = "not finite" if metrics["loss"] is None else f"{metrics['loss']:.4f}"
+    return (
+        f"{metrics['checkpoint']} at step {metrics['global_step']}: streaming accuracy "
+        f"{metrics['streaming_accuracy']:.4f} of {metrics['num_examples']} images of "
+        f"{metrics['split']} (95 % interval {low:.4f} to {high:.4f}), loss {loss}"
+    )

@@ -1,0 +1,1 @@
+"""Converts weights between keras.applications and slim's networks."""

@@ -1,0 +1,28 @@
+"""The table of preprocessing schemes, readable without TensorFlow.
+
+A scheme is a module with these names. In all of them, images have 3 channels (RGB) or 1
+(grayscale), and height and width are the size of the output in pixels.
+
+  preprocess_for_eval(image, height, width): an image [any height, any width, channels], uint8 or
+    float32 in [0, 1], to a network input, float32 [height, width, channels].
+
+  preprocess_for_train(encoded, height, width, seed, fast_mode=True, use_grayscale=False): the bytes
+    of a JPEG, PNG, GIF or BMP, a string scalar, to a network input with random distortions. The
+    int [2] seed determines every random choice: equal seeds give equal bits. `fast_mode` leaves out
+    expensive distortions. A scheme without random distortions does not define this function; it
+    trains on what it evaluates.
+
+  DESCRIPTION: preprocess_for_eval in words, for those who implement it on a device.
+
+  to_pixel_range(images): network inputs, an array or a tensor [..., height, width, channels], to
+    float32 of the same shape in [0, 255].
+"""
+
+# Name -> module.
+PREPROCESSING = {
+    "inception": "preprocessing.inception",
+    "vgg": "preprocessing.vgg",
+    "lenet": "preprocessing.lenet",
+    "cifarnet": "preprocessing.cifarnet",
+    "none": "preprocessing.none",
+}

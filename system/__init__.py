@@ -1,0 +1,1 @@
+"""The project and its machine: command line, files, locks, signals, downloads, devices."""

@@ -1,0 +1,57 @@
+"""TensorBoard's HParams dashboard: the flags of a training and how it ended."""
+
+from tensorboard.plugins.hparams import api_pb2
+from tensorboard.plugins.hparams import summary as hparams_summary
+
+from slim_on_tf2 import tf
+
+# Flags that do not influence the trained weights.
+NOT_HPARAMS = {
+    "log_dir",
+    "dataset_dir",
+    "checkpoints_dir",
+    "checkpoints_mirror",
+    "eval_steps",
+    "save_steps",
+    "summary_steps",
+}
+
+
+def write_session_start(log_dir, flags):
+    """Writes the hyperparameters of a run for TensorBoard.
+
+    The metrics of the dashboard are the scalars of the run and of its subfolders, such as
+    `validation.accuracy`. TensorBoard keeps the hyperparameters of the first start of a run.
+
+    Args:
+      log_dir: the run's folder; the summary goes to its writer in `FileWriterCache`.
+      flags: flag name -> value; those of `NOT_HPARAMS` are left out.
+    """
+    hparams = {
+        # TensorBoard has no null; a string makes the default differ from any given number.
+        name: "default" if value is None else value
+        for name, value in flags.items()
+        if name not in NOT_HPARAMS
+    }
+    _add_summary(log_dir, hparams_summary.session_start_pb(hparams))
+
+
+def write_session_end(log_dir, succeeded):
+    """Writes the final status of a run for TensorBoard.
+
+    TensorBoard keeps the first status that it reads, so do not call this for an interrupted run
+    that may be resumed.
+
+    Args:
+      log_dir: as for `write_session_start`.
+      succeeded: whether the last step was reached.
+    """
+    status = api_pb2.STATUS_SUCCESS if succeeded else api_pb2.STATUS_FAILURE
+    _add_summary(log_dir, hparams_summary.session_end_pb(status))
+
+
+def _add_summary(log_dir, summary):
+    """Adds a summary at step 0, which a resumed run never discards."""
+    writer = tf.summary.FileWriterCache.get(str(log_dir))
+    writer.add_summary(summary, 0)
+    writer.flush()
