@@ -1,6 +1,6 @@
-# make demo   draws photos, fine-tunes, evaluates and plots: the whole path in a few minutes, no download
-# make test   checks the code's form and runs every test but those of the largest networks
-# make test-nets   runs those of all networks, the largest too (half an hour on two cores, 12 GB of memory)
+# make demo        draws images, pretrains, fine-tunes, evaluates and plots; no download
+# make test        checks format and lint, runs all tests except those of the largest networks
+# make test-nets   runs the tests of all networks (half an hour on two cores, 12 GB of memory)
 PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/installed
@@ -26,7 +26,7 @@ format: $(INSTALLED)
 
 $(INSTALLED): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' \
-		|| { echo "$(PYTHON) is no Python 3.10 to 3.13; name one: make PYTHON=python3.12"; exit 2; }
+		|| { echo "$(PYTHON): expected Python 3.10 to 3.13; give one: make PYTHON=python3.12"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --requirement requirements.txt
 	touch $@
