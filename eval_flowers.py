@@ -197,7 +197,7 @@ def write_evaluation(evaluator, run, checkpoint, log_dir, eval_dir, moving_avera
     """Evaluates one checkpoint, and writes the results to `eval_dir`; returns as `evaluate`."""
     # One pass over the split.
     dataset = evaluator.dataset
-    with tqdm(total=dataset.num_samples, unit=" images", disable=None) as bar:
+    with tqdm(None, dataset.split_name, dataset.num_samples, unit=" images", disable=None) as bar:
         try:
             found = evaluator.evaluate(checkpoint, on_batch=lambda b: bar.update(len(b["labels"])))
         except Diverged as error:

@@ -37,7 +37,7 @@ def parse_flags(argv=None):
     flag("num_photos", "N", whole_number(1), None, "images to compare on (default all)")
     flags = parser.parse_args(argv)
     read_run(flags.log_dir)
-    # In a folder of another run this version would be taken for the newest one of that run.
+    # In a folder of another run this version would be taken for the latest one of that run.
     flags.export_dir = flags.export_dir or str(Path("exports", Path(flags.log_dir).resolve().name))
     find_checkpoint(flags.log_dir, flags.checkpoint)
     folder = versions.versions_dir(flags.export_dir, flags.format)

@@ -202,7 +202,8 @@ def train(flags, hooks=(), scaffold_fn=dict):
             stop_on_signal("saving a checkpoint, then stopping") as stop,
             managed_session(flags.log_dir, scaffold, flags.save_steps, hooks) as session,
         ):
-            best = BestCheckpoint(flags.log_dir, last_step=start_step if checkpoint else -1)
+            best = BestCheckpoint(flags.log_dir)
+            best.discard_after(start_step if checkpoint else -1)  # of another run
             validation = Validation(flags.log_dir, evaluator, saver, log, best, stop)
             progress = Progress(schedule, log, start_step)
             step = start_step

@@ -4,8 +4,8 @@
     inception_v3_2016_08_28         a published checkpoint by name, see checkpointing/published.py
     inception_v3.ckpt               a V1 checkpoint
     model.ckpt-900                  the prefix of a V2 checkpoint
-    runs/flowers                    the newest checkpoint in a folder
-    model.tar.gz, .tgz, .tar, ...   the newest checkpoint in an archive, which is unpacked beside it
+    runs/flowers                    the latest checkpoint in a folder
+    model.tar.gz, .tgz, .tar, ...   the latest checkpoint in an archive, which is unpacked beside it
     weights.h5, .hdf5, .keras       Keras weights
     none                            no checkpoint: random weights
 

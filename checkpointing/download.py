@@ -16,7 +16,7 @@ import re
 from pathlib import Path
 
 from checkpointing.checkpoint_path import ARCHIVE_SUFFIXES, NONE, check_checkpoint_path
-from checkpointing.files import newest_checkpoint_in, refuse_glob_characters
+from checkpointing.files import latest_checkpoint_in, refuse_glob_characters
 from checkpointing.published import CHECKPOINTS
 from system.archives import unpack
 from system.download import Archive, download, is_published, local_path
@@ -104,7 +104,7 @@ def find_downloaded(name, checkpoints_dir):
     """
     folder = Path(checkpoints_dir, name)
     if folder.is_dir():
-        return newest_checkpoint_in(folder, cure="remove the folder to download it again")
+        return latest_checkpoint_in(folder, cure="remove the folder to download it again")
     undated = _DATE.sub("", name)  # the name of the file in the archive
     stems = [name] if undated in CHECKPOINTS else [name, undated]
     for path in (folder.with_name(f"{stem}.ckpt") for stem in stems):
@@ -119,7 +119,7 @@ def archive_file(name):
 
 
 def unpack_beside(path):
-    """Returns the newest checkpoint in an archive, which is unpacked once, into a folder beside it.
+    """Returns the latest checkpoint in an archive, which is unpacked once, into a folder beside it.
 
     Args:
       path: the archive, such as `model.tar.gz`; the folder is then `model`.
@@ -129,7 +129,7 @@ def unpack_beside(path):
 
     Raises:
       BadInput: the archive cannot be unpacked; the folder exists but does not come from it; or it
-        holds no checkpoint, or several and it is unclear which is the newest.
+        holds no checkpoint, or several and it is unclear which is the latest.
     """
     path = Path(path)
     refuse_glob_characters(path)
@@ -153,7 +153,7 @@ def unpack_beside(path):
             f"{folder} does not come from {path}; remove or rename the folder to unpack the "
             "archive there"
         )
-    return newest_checkpoint_in(folder)
+    return latest_checkpoint_in(folder)
 
 
 def _install(name, checkpoints_dir, mirror):
@@ -191,7 +191,7 @@ def _install(name, checkpoints_dir, mirror):
             partial.write_text(json.dumps(known, indent=2) + "\n")
     if local_path(source) is None:
         path.unlink()  # a user's own archive is kept
-    return newest_checkpoint_in(folder)
+    return latest_checkpoint_in(folder)
 
 
 def _find_archive(name, checkpoints_dir, mirror):
@@ -246,7 +246,7 @@ def _unpack(path, folder, identity):
     """Unpacks an archive that holds a checkpoint into `folder`, completely or not at all."""
     with staging_folder(folder) as staging:
         unpack(path, staging, MAX_UNPACKED)
-        newest_checkpoint_in(staging, archive=path, cure="download it again")
+        latest_checkpoint_in(staging, archive=path, cure="download it again")
         (staging / ORIGIN).write_text(identity)
         for file in staging.rglob("*"):
             if file.is_file():

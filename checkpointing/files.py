@@ -1,4 +1,4 @@
-"""Locates checkpoints on disk, without TensorFlow: the files of one, and the newest of a folder."""
+"""Locates checkpoints on disk, without TensorFlow: the files of one, and the latest of a folder."""
 
 import glob
 import os
@@ -22,7 +22,7 @@ def refuse_glob_characters(path):
 
 
 def locate_checkpoint(path):
-    """Returns the checkpoint that a path names: a V1 file, a V2 prefix, or the newest of a folder.
+    """Returns the checkpoint that a path names: a V1 file, a V2 prefix, or the latest of a folder.
 
     Raises:
       BadInput: `path` is not a checkpoint.
@@ -30,7 +30,7 @@ def locate_checkpoint(path):
     refuse_glob_characters(path)
     path = Path(path)
     if path.is_dir():
-        return newest_checkpoint_in(path)
+        return latest_checkpoint_in(path)
     part = re.fullmatch(r"(.+)\.(meta|index|data-\d{5}-of-\d{5})", path.name)
     if part:
         raise BadInput(
@@ -61,10 +61,10 @@ def _is_v1_file(path):
         return file.read() == _V1_END
 
 
-def newest_checkpoint_in(folder, archive=None, cure="give a .ckpt file or its prefix"):
-    """Returns the newest checkpoint in a folder or, if it has none, in its nearest subfolder.
+def latest_checkpoint_in(folder, archive=None, cure="give a .ckpt file or its prefix"):
+    """Returns the latest checkpoint in a folder or, if it has none, in its nearest subfolder.
 
-    The newest is the one that the file `checkpoint` names, even if the folder has been moved since;
+    The latest is the one that the file `checkpoint` names, even if the folder has been moved since;
     otherwise the one with the highest step in its name. Among subfolders of the same depth, `ema`
     is preferred: the archives of MobileNet V3 hold the moving averages there, and the weights
     themselves in `pristine`.
@@ -78,12 +78,12 @@ def newest_checkpoint_in(folder, archive=None, cure="give a .ckpt file or its pr
       The path of a V1 file or a V2 prefix, a str.
 
     Raises:
-      BadInput: there is none, or it is unclear which of several is the newest.
+      BadInput: there is none, or it is unclear which of several is the latest.
     """
     folder = Path(folder)
     level, found = [folder], []
     while level and not found:
-        found = [path for each in level for path in _newest_of(each)]
+        found = [path for each in level for path in _latest_of(each)]
         children = (path for each in level for path in sorted(each.glob("[!.]*")))
         level = [path for path in children if path.is_dir() and not path.is_symlink()]
     if len(found) > 1:
@@ -99,8 +99,8 @@ def newest_checkpoint_in(folder, archive=None, cure="give a .ckpt file or its pr
     raise BadInput(f"{where} holds several checkpoints ({names}); {cure}")
 
 
-def _newest_of(folder):
-    """Returns the newest checkpoint in `folder` itself; several if it is unclear which is."""
+def _latest_of(folder):
+    """Returns the latest checkpoint in `folder` itself; several if it is unclear which is."""
     for name in _listed_in(folder / "checkpoint"):
         if (folder / name).is_file() or (folder / f"{name}.index").is_file():
             return [folder / name]
@@ -115,14 +115,14 @@ def _newest_of(folder):
 
 
 def _listed_in(state):
-    """Returns the names in a file `checkpoint`, newest first, without their folders.
+    """Returns the names in a file `checkpoint`, latest first, without their folders.
 
     The folders may be those of another machine.
     """
     text = state.read_text(errors="replace") if state.is_file() else ""
-    newest = re.findall(r'^model_checkpoint_path: "(.+)"', text, re.M)
+    latest = re.findall(r'^model_checkpoint_path: "(.+)"', text, re.M)
     kept = re.findall(r'^all_model_checkpoint_paths: "(.+)"', text, re.M)
-    return [Path(path).name for path in newest + kept[::-1]]
+    return [Path(path).name for path in latest + kept[::-1]]
 
 
 def checkpoint_bytes(path):

@@ -7,7 +7,7 @@ from evaluation import plots, pr_curves_and_projector, report
 from evaluation.metrics import write_json
 from evaluation.predictions import write_csv
 from slim_on_tf2 import tf
-from training.metrics_log import scalar_summary
+from training.metrics_log import LOSS_TAG, scalar_summary
 
 IMAGES_SHOWN = 25  # in a plot
 SMALL = 128  # pixels, in TensorBoard's projector
@@ -98,8 +98,8 @@ def write_events(eval_dir, evaluation, metrics, drawn, shown):
       drawn: the paths of the plots.
       shown: the `ShownImages`.
     """
-    scalars = {name: metrics[name] for name in ("accuracy", "loss") if metrics[name] is not None}
-    summary = scalar_summary(scalars)
+    scalars = {"accuracy": metrics["accuracy"], LOSS_TAG: metrics["loss"]}
+    summary = scalar_summary({tag: value for tag, value in scalars.items() if value is not None})
     for path in drawn:
         image = tf.Summary.Image(encoded_image_string=path.read_bytes())
         summary.value.add(tag=f"plots/{path.stem}", image=image)

@@ -328,7 +328,7 @@ def test_archive_is_unpacked_beside_itself_once(tmp_path, monkeypatch, suffix, p
     assert names_in(tmp_path) == sorted(["net_1.0", path.name])
 
 
-def test_archive_of_a_run_gives_its_newest_checkpoint(tmp_path):
+def test_archive_of_a_run_gives_its_latest_checkpoint(tmp_path):
     state = b'model_checkpoint_path: "/home/of/another/runs/flowers/model.ckpt-90"\n'
     write_tgz(
         tmp_path / "run.tgz",

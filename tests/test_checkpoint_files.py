@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from tiny_checkpoint import save
 
-from checkpointing.files import locate_checkpoint, newest_checkpoint_in
+from checkpointing.files import latest_checkpoint_in, locate_checkpoint
 from checkpointing.reading import check_readable, is_readable
 from slim_on_tf2 import tf
 from system.errors import BadInput
@@ -42,9 +42,9 @@ def make(folder, *files):
         (["inception_v3.ckpt", "model.ckpt-5.index"], "model.ckpt-5"),
     ],
 )
-def test_newest_checkpoint_is_found_at_any_depth(tmp_path, files, expected):
+def test_latest_checkpoint_is_found_at_any_depth(tmp_path, files, expected):
     make(tmp_path, *files)
-    assert newest_checkpoint_in(tmp_path) == locate_checkpoint(tmp_path) == str(tmp_path / expected)
+    assert latest_checkpoint_in(tmp_path) == locate_checkpoint(tmp_path) == str(tmp_path / expected)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_equally_new_checkpoints_are_listed(tmp_path, files):
         ([], 9),
     ],
 )
-def test_checkpoint_file_of_a_moved_folder_names_the_newest(run_dir, listed, expected):
+def test_checkpoint_file_of_a_moved_folder_names_the_latest(run_dir, listed, expected):
     lines = [f'model_checkpoint_path: "{path}"' for path in listed[:1]]
     lines += [f'all_model_checkpoint_paths: "{path}"' for path in listed[1:]]
     (run_dir / "checkpoint").write_text("\n".join(lines) + "\n")

@@ -74,8 +74,11 @@ def test_best_checkpoint_survives_a_restart(run_dir):
 
 def test_best_checkpoint_of_a_later_step_is_discarded(run_dir):
     BestCheckpoint(run_dir).save_if_best(str(run_dir / "model.ckpt-6"), 6, 0.8, 0.7)
-    assert BestCheckpoint(run_dir, last_step=6).accuracy == 0.8
-    assert BestCheckpoint(run_dir, last_step=5).accuracy is None
+    best = BestCheckpoint(run_dir)
+    best.discard_after(6)
+    assert best.accuracy == 0.8
+    best.discard_after(5)
+    assert best.accuracy is None
     assert BestCheckpoint(run_dir).checkpoint is None
 
 

@@ -13,8 +13,7 @@ from slim_on_tf2 import tf
 from system.files import atomic_write
 from training.hparams import write_session_start
 
-# Metric -> TensorBoard's tag, where the two differ. `loss` is the mean cross-entropy.
-TAGS = {"loss": "losses/cross_entropy"}
+LOSS_TAG = "losses/cross_entropy"  # TensorBoard's tag of the metric `loss`
 BASE_COLUMNS = ("step", "epoch", "split", "loss", "accuracy")
 # Columns of metrics.csv that earlier versions named otherwise.
 LEGACY_COLUMNS = {"photos_per_second": "images_per_second"}
@@ -53,9 +52,9 @@ class MetricsLog:
         with self._path.open("a", newline="") as file:
             csv.DictWriter(file, self._columns).writerow(row)
 
-    def add_scalars(self, step, split, metrics):
-        """Writes `metrics` (name -> number) of `split` at `step` for TensorBoard."""
-        self.add_summary(step, scalar_summary(metrics), split)
+    def add_scalars(self, step, split, scalars):
+        """Writes `scalars` (tag -> number) of `split` at `step` for TensorBoard."""
+        self.add_summary(step, scalar_summary(scalars), split)
 
     def add_summary(self, step, summary, split="train"):
         """Writes a `tf.Summary`, or its serialized bytes, for TensorBoard."""
@@ -87,12 +86,9 @@ class MetricsLog:
             writer.writerows(rows)
 
 
-def scalar_summary(metrics):
-    """Returns a `tf.Summary` with a scalar for each of `metrics`, name -> number."""
-    values = [
-        tf.Summary.Value(tag=TAGS.get(name, name), simple_value=value)
-        for name, value in metrics.items()
-    ]
+def scalar_summary(scalars):
+    """Returns a `tf.Summary` of `scalars`, tag -> number."""
+    values = [tf.Summary.Value(tag=tag, simple_value=value) for tag, value in scalars.items()]
     return tf.Summary(value=values)
 
 

@@ -77,7 +77,7 @@ def remove_partial_checkpoints(log_dir):
 
 def delete_from_step(log_dir, step):
     """Deletes the checkpoints of `step` and later; returns the latest that is left, or None."""
-    BestCheckpoint(log_dir, last_step=step - 1)
+    BestCheckpoint(log_dir).discard_after(step - 1)
     saved = saved_checkpoints(log_dir)
     kept = [path for path in saved if int(path.rpartition("-")[2]) < step]
     _write_checkpoint_list(log_dir, kept)

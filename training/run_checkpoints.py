@@ -59,13 +59,11 @@ class BestCheckpoint:
     before older ones are removed, so it always names a complete checkpoint.
     """
 
-    def __init__(self, log_dir, last_step=None):
+    def __init__(self, log_dir):
         """Reads what an earlier session of the run left, if anything.
 
         Args:
           log_dir: the run's folder.
-          last_step: if given, a best checkpoint of a later step belongs to another run and is
-            discarded.
 
         Raises:
           BadInput: best.json is broken.
@@ -73,9 +71,6 @@ class BestCheckpoint:
         self.folder = Path(log_dir, "best")
         self._json = self.folder / "best.json"
         self.record = self._read()
-        if self.record and last_step is not None and self.record["step"] > last_step:
-            self._json.unlink()
-            self.record = None
 
     def _read(self):
         if not self._json.is_file():
@@ -89,6 +84,12 @@ class BestCheckpoint:
                 "validations is kept"
             ) from error
         return record
+
+    def discard_after(self, step):
+        """Discards a best checkpoint of a step after `step`: it belongs to lost weights."""
+        if self.record and self.record["step"] > step:
+            self._json.unlink()
+            self.record = None
 
     @property
     def accuracy(self):

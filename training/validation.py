@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from training.metrics_log import LOSS_TAG
+
 
 class Validation:
     """Evaluates the weights of a step on the validation split."""
@@ -47,13 +49,13 @@ class Validation:
         evaluation = self._evaluator.evaluate(checkpoint, interrupted=lambda: bool(self._stop))
         if evaluation is None:
             return
-        metrics = {"loss": float(np.mean(evaluation.losses)), "accuracy": evaluation.accuracy}
-        is_best = self.best.save_if_best(checkpoint, step, metrics["accuracy"], metrics["loss"])
-        self._log.add(step, "validation", metrics)
-        self._log.add_scalars(step, "validation", metrics)
+        loss, accuracy = float(np.mean(evaluation.losses)), evaluation.accuracy
+        is_best = self.best.save_if_best(checkpoint, step, accuracy, loss)
+        self._log.add(step, "validation", {"loss": loss, "accuracy": accuracy})
+        self._log.add_scalars(step, "validation", {LOSS_TAG: loss, "accuracy": accuracy})
         print(
-            f"validation  step {step}  loss {metrics['loss']:.4f}  "
-            f"accuracy {metrics['accuracy']:.3f} of {len(evaluation.losses)} images"
+            f"validation  step {step}  loss {loss:.4f}  "
+            f"accuracy {accuracy:.3f} of {len(evaluation.losses)} images"
             f"{', best so far' if is_best else ''}",
             flush=True,
         )
