@@ -25,6 +25,7 @@ class Parser(argparse.ArgumentParser):
             description=docstring.strip(),
             formatter_class=_OneLinePerFlag,
             allow_abbrev=False,
+            prog=_script_name(),
             usage="%(prog)s [flags]",
         )
 
@@ -191,7 +192,7 @@ def run_main(main):
 @contextlib.contextmanager
 def _one_line_errors():
     """Ends the process with one line on stderr for an error that the user can fix."""
-    script = Path(sys.argv[0]).name
+    script = _script_name()
     try:
         yield
         return
@@ -211,6 +212,12 @@ def _one_line_errors():
         print(f"{script}: {error.strerror}: free some space and try again", file=sys.stderr)
         status = 2
     sys.exit(status)
+
+
+def _script_name():
+    """Returns the name of the running script, or the command of a package."""
+    path = Path(sys.argv[0])
+    return f"python -m {path.parent.name}" if path.name == "__main__.py" else path.name
 
 
 def _discard_output():

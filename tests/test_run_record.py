@@ -46,7 +46,7 @@ def test_run_without_use_grayscale_is_in_color(tmp_path):
         (None, "does not exist"),
         ("{", "is not the JSON of a run"),
         ("[1]", "is not the JSON of a run"),
-        ("{}", "missing .* required keyword-only argument.* 'model_name'"),
+        ("{}", "run.json lacks model_name, image_size, preprocessing_name, labels, "),
         (
             json.dumps(dataclasses.asdict(RUN) | {"labels": "daisy"}),
             "a list of class names as labels",

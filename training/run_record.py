@@ -6,7 +6,7 @@ read it.
 
 import dataclasses
 import json
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
@@ -89,11 +89,14 @@ def read_run(log_dir):
         suggestion = f", such as {sorted(nearby)[0]}" if nearby else ""
         raise BadInput(f"{path} does not exist; {cure}{suggestion}")
     try:
-        settings = json.loads(path.read_text())
-        names = [each.name for each in dataclasses.fields(Run) if each.name in settings]
-        run = Run(**{name: settings[name] for name in names})
+        settings = dict(json.loads(path.read_text()))
     except (ValueError, TypeError) as error:
         raise BadInput(f"{path} is not the JSON of a run ({error}); {cure}") from error
+    fields = dataclasses.fields(Run)
+    lacking = [x.name for x in fields if x.default is MISSING and x.name not in settings]
+    if lacking:
+        raise BadInput(f"{path} lacks {', '.join(lacking)}; {cure}")
+    run = Run(**{x.name: settings[x.name] for x in fields if x.name in settings})
     _check(run, path)
     return run
 
