@@ -10,7 +10,7 @@ float32 images in [0, 1] (signature images, input images), and returns label, pr
 and probabilities. Files are decoded as in training: convert an image with EXIF orientation, with
 transparency, or a BMP with a palette to an upright RGB JPEG first, as predict_flowers.py does.
 TensorFlow Lite files (float32, float16, int8) hold the network alone.
-An export has to give the answers of eval_flowers.py in a fresh process; export.json, beside its
+An export has to predict as eval_flowers.py does, in a new process; export.json, beside its
 files, holds what was measured. An existing version is never overwritten.
 """
 
@@ -58,7 +58,7 @@ from datasets.examples import encoded_at
 from eval_flowers import build_evaluator
 from evaluation.splits import get_run_split
 from serving import export_check, export_files, serving_graph, tflite
-from serving.export_comparison import BATCH_SIZE, compare_answers, expected_answers
+from serving.export_comparison import BATCH_SIZE, compare_predictions, expected_predictions
 from serving.export_description import write_description
 from slim_on_tf2 import tf
 from system.device import describe_device
@@ -78,7 +78,7 @@ def export(
     dataset_dir=None,
     num_photos=None,
 ):
-    """Exports a run as a new version, if it gives the evaluation's answers in a fresh process.
+    """Exports a run as a new version, if it predicts as the evaluation does.
 
     Args:
       log_dir: the run's folder.
@@ -94,11 +94,11 @@ def export(
     Returns:
       The contents of export.json: `format`, `checkpoint`, `global_step`, `moving_averages`,
       `split`, `num_photos`, `accuracy` of the evaluation on these images, and `models`, see
-      `export_comparison.compare_answers`; and `version` and `path`, the folder of the version.
+      `export_comparison.compare_predictions`; and `version` and `path`, the folder of the version.
 
     Raises:
       BadInput: an argument, the run, the checkpoint, the split or the folder is at fault; the
-        version exists; or the export answers otherwise than the evaluation.
+        version exists; or the export predicts differently.
     """
     format = checked_value("format", one_of(versions.FORMATS), str(format))
     version = checked_value("version", whole_number(1), version)
@@ -119,11 +119,11 @@ def export(
         frozen, inputs, step = freeze(run, checkpoint, moving_averages, images)
         write_format(format, folder, staged, frozen, inputs, run.labels)
 
-        # Compare its answers in a fresh process with the evaluation.
+        # Compare its predictions in a new process with those of the evaluation.
         count = min(num_photos or dataset.num_samples, dataset.num_samples)
         print(f"Comparing with the evaluation on {count} images of {split}", flush=True)
         evaluator = build_evaluator(run, dataset, BATCH_SIZE, moving_averages)
-        labels, expected = expected_answers(evaluator, checkpoint, count)
+        labels, expected = expected_predictions(evaluator, checkpoint, count)
         found = {
             "format": format,
             "checkpoint": checkpoint,
@@ -132,7 +132,7 @@ def export(
             "split": dataset.split_name,
             "num_photos": count,
             "accuracy": float(np.mean(expected.argmax(axis=1) == labels)),
-            "models": compare_answers(format, staged, dataset, labels, expected),
+            "models": compare_predictions(format, staged, dataset, labels, expected),
         }
 
         # Publish it under its version number.
@@ -182,7 +182,7 @@ def write_format(format, folder, staged, frozen, inputs, labels):
 
 def print_table(found):
     """Prints the models beside the evaluation."""
-    titles = ("model", "MB", "accuracy", "same answers", "largest difference", "ms per image")
+    titles = ("model", "MB", "accuracy", "same class", "largest difference", "ms per image")
     rows = [("evaluation", "", f"{found['accuracy']:.4f}", "", "", "")]
     for model in found["models"]:
         rows.append(

@@ -1,4 +1,4 @@
-"""The answers of an export beside those of the evaluation, image by image."""
+"""The predictions of an export beside those of the evaluation, image by image."""
 
 import numpy as np
 from tqdm import tqdm
@@ -16,7 +16,7 @@ ROUNDED = ("float16", "int8")  # models that differ by design
 BATCH_SIZE = 32
 
 
-def expected_answers(evaluator, checkpoint, num_images):
+def expected_predictions(evaluator, checkpoint, num_images):
     """Evaluates the first images of a split in full float32.
 
     Args:
@@ -52,8 +52,8 @@ def expected_answers(evaluator, checkpoint, num_images):
     return labels, probabilities
 
 
-def compare_answers(form, folder, dataset, labels, expected):
-    """Lets a fresh process answer with an export, and compares it with the evaluation.
+def compare_predictions(form, folder, dataset, labels, expected):
+    """Predicts with an export in a new process, and compares with the evaluation.
 
     Args:
       form: "saved_model", "frozen_graph" or "tflite".
@@ -68,10 +68,10 @@ def compare_answers(form, folder, dataset, labels, expected):
       image, the median).
 
     Raises:
-      BadInput: a model answers otherwise, or cannot be used.
+      BadInput: a model predicts differently, or cannot be loaded.
     """
-    answers = export_check.predict_in_new_process(form, folder, dataset, len(labels))
-    for name, given in answers.items():
+    predictions = export_check.predict_in_new_process(form, folder, dataset, len(labels))
+    for name, given in predictions.items():
         difference = _largest_difference(given, expected)
         if name not in ROUNDED and not difference <= TOLERANCE:
             raise BadInput(
@@ -84,18 +84,22 @@ def compare_answers(form, folder, dataset, labels, expected):
         {
             "name": name,
             "megabytes": _num_bytes(path) / 1e6,
-            "accuracy": float(np.mean(answers[name].labels == class_names[labels])),
-            "same_answers": int(np.sum(answers[name].labels == class_names[expected.argmax(1)])),
-            "largest_difference": _largest_difference(answers[name], expected),
-            "milliseconds": float(np.median(answers[name].seconds)) * 1000,
+            "accuracy": float(np.mean(predictions[name].labels == class_names[labels])),
+            "same_answers": int(
+                np.sum(predictions[name].labels == class_names[expected.argmax(1)])
+            ),
+            "largest_difference": _largest_difference(predictions[name], expected),
+            "milliseconds": float(np.median(predictions[name].seconds)) * 1000,
         }
         for name, path in export_check.model_paths(form, folder).items()
     ]
 
 
-def _largest_difference(answers, expected):
-    """The largest difference of a probability, over the images that were answered."""
-    return float(np.abs(answers.probabilities - expected[: len(answers.probabilities)]).max())
+def _largest_difference(predictions, expected):
+    """The largest difference of a probability, over the images that were predicted."""
+    return float(
+        np.abs(predictions.probabilities - expected[: len(predictions.probabilities)]).max()
+    )
 
 
 def _num_bytes(path):

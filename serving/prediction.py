@@ -58,14 +58,14 @@ def predict_batches(model, files, top_k, batch_size):
 def _predict_batch(model, batch, top_k):
     """Returns (`Prediction`, `Photo`) pairs for (`PhotoFile`, `Photo` or `BadPhoto`) pairs."""
     readable = [photo.jpeg for _, photo in batch if not isinstance(photo, BadPhoto)]
-    answers = iter(_probabilities(model, readable))
+    results = iter(_probabilities(model, readable))
     pairs = []
     for file, photo in batch:
-        answer = photo if isinstance(photo, BadPhoto) else next(answers)
-        if isinstance(answer, BadPhoto):
-            pairs.append((Prediction(file.name, error=str(answer)), None))
+        result = photo if isinstance(photo, BadPhoto) else next(results)
+        if isinstance(result, BadPhoto):
+            pairs.append((Prediction(file.name, error=str(result)), None))
         else:
-            pairs.append((_top_predictions(file.name, answer, model.labels, top_k), photo))
+            pairs.append((_top_predictions(file.name, result, model.labels, top_k), photo))
     return pairs
 
 
@@ -81,7 +81,7 @@ def _probabilities(model, jpegs):
     except tf.errors.InvalidArgumentError:
         if len(jpegs) == 1:
             return [BadPhoto("TensorFlow cannot decode it")]
-        return [answer for jpeg in jpegs for answer in _probabilities(model, [jpeg])]
+        return [result for jpeg in jpegs for result in _probabilities(model, [jpeg])]
 
 
 def _top_predictions(name, probabilities, labels, top_k):

@@ -224,7 +224,7 @@ def test_unexpected_error_is_raised_and_leaves_nothing(lenet_dir, tmp_path, monk
     def fail(*arguments):
         raise TimeoutError("the photos are on a disk that does not answer")
 
-    monkeypatch.setattr("export_flowers.expected_answers", fail)
+    monkeypatch.setattr("export_flowers.expected_predictions", fail)
     with pytest.raises(TimeoutError, match="the photos are on a disk"):
         export(lenet_dir, tmp_path)
     assert list(tmp_path.iterdir()) == []
