@@ -1,56 +1,23 @@
-"""Evaluates a trained network on a split: metrics, plots, and a table of predictions.
+"""Evaluates a network on a split: metrics, plots, and a table of predictions.
 
     python eval_flowers.py                                     # the best checkpoint of runs/flowers
     python eval_flowers.py --log_dir runs/birds --split test   # another run, another split
     python eval_flowers.py --checkpoint latest                 # or a path
     python eval_flowers.py --watch                             # each new checkpoint of a training
     python eval_flowers.py --compare runs/flowers runs/birds   # evaluated runs side by side
+    python eval_flowers.py --model_name mobilenet_v1 --dataset_dir photos   # published, untrained
 
-The network, image size and labels are read from log_dir/run.json. Writes to log_dir/eval:
-report.html, metrics.json, predictions.csv, the plots predictions.png, mistakes.png,
+The network, image size and labels are read from log_dir/run.json. Those of --model_name are the
+published ones; its images are TFRecords or photos labeled with ImageNet's classes. Writes to
+log_dir/eval: report.html, metrics.json, predictions.csv, the plots predictions.png, mistakes.png,
 confusion_matrix.png, calibration.png, per_class.png, learning_curves.png, and TensorBoard's pages.
 """
 
-from system.errors import BadInput
-from system.flags import Parser, number, parse_early, path, run_main, whole_number
-from training.run_checkpoints import find_checkpoint
-from training.run_record import read_run
-
-
-def parse_flags(argv=None):
-    """Returns the flags, each checked by itself and all together."""
-    parser = Parser(__doc__)
-    flag, switch = parser.flag, parser.switch
-    flag("log_dir", "DIR", path, "runs/flowers", "run folder, written by train_flowers.py")
-    flag("checkpoint", "WHICH", str, "best", "best, latest, or a path")
-    switch("moving_averages", "evaluate these instead of the raw weights")
-    flag("split", "NAME", str, "validation", "split to read")
-    flag("dataset_dir", "DIR", path, None, "TFRecords (default those of the training)")
-    flag("eval_dir", "DIR", path, None, "output (default log_dir/eval, or log_dir/watch)")
-    flag("batch_size", "N", whole_number(1), 32, "images per step; does not change the metrics")
-    switch("explain", "Grad-CAM heat maps beside the mistakes")
-    switch("watch", "evaluate each new checkpoint once, until the run has ended")
-    flag("timeout", "S", number(above=0), None, "with --watch: seconds to wait (default no limit)")
-    flag("compare", "RUN", str, None, "print evaluated runs side by side", nargs="+")
-    switch("show", "open the plots in windows as well")
-    flags = parser.parse_args(argv)
-    given = {name for name, value in vars(flags).items() if value != parser.get_default(name)}
-    for mode, others in (
-        ("compare", given - {"compare"}),
-        ("watch", given & {"checkpoint", "show"}),
-    ):
-        if mode in given and others:
-            raise BadInput(f"--{sorted(others)[0]} cannot be combined with --{mode}")
-    if flags.timeout is not None and not flags.watch:
-        raise BadInput("--timeout requires --watch; add --watch, or leave it out")
-    if not (flags.watch or flags.compare):
-        read_run(flags.log_dir)
-        find_checkpoint(flags.log_dir, flags.checkpoint)
-    return flags
-
+from eval_flags import parse_flags
+from system.flags import parse_early, run_main
 
 if __name__ == "__main__":  # a wrong flag is answered before TensorFlow loads, which takes seconds
-    FLAGS = parse_early(parse_flags)
+    FLAGS = parse_early(parse_flags, None, __doc__)
 
 import contextlib
 import json
@@ -64,8 +31,9 @@ from datasets.batches import load_batch
 from datasets.examples import encoded_at
 from evaluation.comparison import compare_runs, comparison_lines
 from evaluation.evaluator import Evaluator, describe_metrics
-from evaluation.metrics import compute_metrics
-from evaluation.outputs import ShownImages, draw_plots, write_events, write_page, write_tables
+from evaluation.imagenet_split import open_imagenet_split
+from evaluation.metrics import compute_metrics, top_k_accuracy
+from evaluation.outputs import ShownImages, write_outputs
 from evaluation.plot_windows import show
 from evaluation.splits import get_run_split
 from evaluation.watch import new_checkpoints, wait_for_run
@@ -75,8 +43,11 @@ from preprocessing.preprocessing_factory import get_preprocessing
 from serving.run_model import RunModel
 from slim_on_tf2 import slim, tf
 from system.device import describe_device
+from system.errors import BadInput
 from training.failures import Diverged
 from training.metrics_log import read_rows
+from training.run_checkpoints import find_weights
+from training.run_record import read_run
 
 
 def build_evaluator(run, dataset, batch_size, moving_averages=False, with_features=False):
@@ -86,7 +57,8 @@ def build_evaluator(run, dataset, batch_size, moving_averages=False, with_featur
       run: the `Run`: its network, image size and preprocessing are used.
       dataset: a `slim.dataset.Dataset` with the labels of `run`.
       batch_size: images per step; does not change the result.
-      moving_averages: whether to evaluate these instead of the raw weights.
+      moving_averages: whether to evaluate these instead of the raw weights; None for a published
+        checkpoint, see `Restorer`.
       with_features: whether to keep the input of the last layer for each image.
 
     Returns:
@@ -156,11 +128,37 @@ def evaluate(
     Raises:
       BadInput: the run, the checkpoint, the split or its labels do not exist or do not match.
     """
-    path, run = find_checkpoint(log_dir, checkpoint), read_run(log_dir)
+    path, moving_averages = find_weights(log_dir, checkpoint, moving_averages)
+    run = read_run(log_dir)
     dataset = get_run_split(run, split, dataset_dir)
     evaluator = build_evaluator(run, dataset, batch_size, moving_averages, with_features=True)
     eval_dir = eval_dir or Path(log_dir, "eval")
-    return write_evaluation(evaluator, run, path, log_dir, eval_dir, moving_averages, explain)
+    return write_evaluation(evaluator, run, path, eval_dir, moving_averages, explain, log_dir)
+
+
+def evaluate_published(
+    network, dataset_dir, split="validation", eval_dir=None, batch_size=32, explain=False
+):
+    """Evaluates a network with its published checkpoint, and writes the results.
+
+    Args:
+      network: a `PublishedNetwork`, such as `find_published("mobilenet_v1")`.
+      dataset_dir: TFRecords or photos labeled with ImageNet's classes; see `open_imagenet_split`.
+      split, batch_size, explain: as the flags.
+      eval_dir: the output folder, by default eval/ and the name of the network.
+
+    Returns:
+      As `evaluate`. All classes of the network compete for each image; scores and plots show those
+      that are a label or were predicted.
+
+    Raises:
+      BadInput: there is no such checkpoint or split, or a label is not a class of ImageNet.
+    """
+    run, path = network.run, network.fetch()
+    eval_dir = eval_dir or Path("eval", run.model_name)
+    with open_imagenet_split(run, dataset_dir, split) as dataset:
+        evaluator = build_evaluator(run, dataset, batch_size, None, with_features=True)
+        return write_evaluation(evaluator, run, path, eval_dir, None, explain)
 
 
 def watch(
@@ -185,7 +183,7 @@ def watch(
     for checkpoint in new_checkpoints(log_dir, timeout):
         try:
             yield write_evaluation(
-                evaluator, run, checkpoint, log_dir, eval_dir, moving_averages, explain
+                evaluator, run, checkpoint, eval_dir, moving_averages, explain, log_dir
             )
         except BadInput:
             if is_readable(checkpoint):
@@ -193,7 +191,7 @@ def watch(
             print(f"{checkpoint} was removed by the training; skipped", flush=True)
 
 
-def write_evaluation(evaluator, run, checkpoint, log_dir, eval_dir, moving_averages, explain):
+def write_evaluation(evaluator, run, checkpoint, eval_dir, moving_averages, explain, log_dir=None):
     """Evaluates one checkpoint, and writes the results to `eval_dir`; returns as `evaluate`."""
     # One pass over the split.
     dataset = evaluator.dataset
@@ -203,22 +201,20 @@ def write_evaluation(evaluator, run, checkpoint, log_dir, eval_dir, moving_avera
         except Diverged as error:
             raise BadInput(f"{checkpoint}: {error}; give an earlier --checkpoint") from error
 
-    # Metrics and predictions.
-    metrics = evaluator.describe(found, run)
-    metrics |= compute_metrics(found.predictions, found.losses)
-    tables = write_tables(eval_dir, metrics, found.predictions)
+    # Metrics. A published network, which has no log_dir, has too many classes to show all of them.
+    reported = found.predictions if log_dir else found.predictions.of_occurring_classes()
+    metrics = evaluator.describe(found, run) | compute_metrics(reported, found.losses)
+    metrics |= {"top_k": top_k_accuracy(found.predictions), "moving_averages": moving_averages}
 
-    # Plots, TensorBoard's pages, and the report that holds all of them.
+    # Tables, plots, TensorBoard's pages, and the report that holds all of them.
     shown = ShownImages(dataset, found.predictions)
     mistakes = shown.at(shown.mistakes)
     if explain and mistakes:
-        with contextlib.closing(RunModel(log_dir, checkpoint, moving_averages)) as model:
+        with contextlib.closing(RunModel(run, checkpoint, moving_averages)) as model:
             mistakes = model.explain(encoded_at(dataset, shown.mistakes))
-    curves = read_rows(Path(log_dir, "metrics.csv"))
-    plots = draw_plots(eval_dir, found.predictions, shown, mistakes, curves)
-    write_events(eval_dir, found, metrics, plots, shown)
-    page = write_page(eval_dir, metrics, found.predictions, shown, plots, run)
-    return metrics | {"eval_dir": str(eval_dir), "written": [*tables, *plots, page]}
+    curves = read_rows(Path(log_dir, "metrics.csv")) if log_dir else []
+    written = write_outputs(eval_dir, found, reported, metrics, shown, mistakes, curves, run)
+    return metrics | {"eval_dir": str(eval_dir), "written": written}
 
 
 def main(flags):
@@ -229,12 +225,17 @@ def main(flags):
         print(json.dumps(compared))
         return
     print(describe_device(), flush=True)
-    not_options = ("checkpoint", "watch", "timeout", "compare", "show")
-    options = {name: value for name, value in vars(flags).items() if name not in not_options}
-    if flags.watch:
-        evaluations = watch(timeout=flags.timeout, **options)
+    names = ("split", "dataset_dir", "eval_dir", "batch_size", "explain")
+    options = {name: getattr(flags, name) for name in names}
+    if flags.network:
+        print(flags.network.describe(), flush=True)
+        evaluations = [evaluate_published(flags.network, **options)]
+    elif flags.watch:
+        options["moving_averages"] = flags.moving_averages
+        evaluations = watch(flags.log_dir, flags.timeout, **options)
     else:
-        evaluations = [evaluate(checkpoint=flags.checkpoint, **options)]
+        options["moving_averages"] = flags.moving_averages
+        evaluations = [evaluate(flags.log_dir, flags.checkpoint, **options)]
     for metrics in evaluations:
         print(describe_metrics(metrics))
         if not flags.watch:

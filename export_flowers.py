@@ -18,7 +18,7 @@ from pathlib import Path
 
 from serving import versions
 from system.flags import Parser, one_of, parse_early, path, run_main, whole_number
-from training.run_checkpoints import find_checkpoint
+from training.run_checkpoints import find_weights
 from training.run_record import read_run
 
 
@@ -39,7 +39,7 @@ def parse_flags(argv=None):
     read_run(flags.log_dir)
     # In a folder of another run this version would be taken for the latest one of that run.
     flags.export_dir = flags.export_dir or str(Path("exports", Path(flags.log_dir).resolve().name))
-    find_checkpoint(flags.log_dir, flags.checkpoint)
+    find_weights(flags.log_dir, flags.checkpoint)
     folder = versions.versions_dir(flags.export_dir, flags.format)
     versions.check_version_is_free(folder, flags.version)
     return flags
@@ -108,14 +108,16 @@ def export(
     log_dir = checked_value("log_dir", path, log_dir or "")
     dataset_dir = checked_value("dataset_dir", path, dataset_dir)
     run = read_run(log_dir)
-    checkpoint = find_checkpoint(log_dir, checked_value("checkpoint", path, str(checkpoint)))
+    which = checked_value("checkpoint", path, str(checkpoint))
+    checkpoint, moving_averages = find_weights(log_dir, which, moving_averages)
     dataset = get_run_split(run, str(split), dataset_dir)
     images = representative_images(run, dataset_dir) if format == "tflite" else []
     folder = versions.versions_dir(export_dir, format)
     versions.check_version_is_free(folder, version)
     with versions.staged_version(folder) as staged:
         # Freeze the network with its weights, and write it in the format.
-        print(f"Writing {checkpoint} as {format}", flush=True)
+        weights = "the moving averages of " if moving_averages else ""
+        print(f"Writing {weights}{checkpoint} as {format}", flush=True)
         frozen, inputs, step = freeze(run, checkpoint, moving_averages, images)
         write_format(format, folder, staged, frozen, inputs, run.labels)
 

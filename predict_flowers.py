@@ -1,9 +1,10 @@
-"""Predicts the classes of images with a trained network.
+"""Predicts the classes of images with a trained or a published network.
 
     python predict_flowers.py rose.jpg garden/ 'more/*.png'    # the best checkpoint of runs/flowers
     python predict_flowers.py --output names.csv --plot names.png garden/
     python predict_flowers.py --plot why.png --explain rose.jpg   # with Grad-CAM heat maps
     python predict_flowers.py --export_dir exports/flowers garden/
+    python predict_flowers.py --model_name mobilenet_v1 garden/   # ImageNet's classes, no training
     curl https://example.org/rose.jpg | python predict_flowers.py -
     python predict_flowers.py --watch_folder inbox --output names.jsonl   # until Ctrl-C
 
@@ -16,6 +17,7 @@ or a flag is wrong.
 from pathlib import Path
 
 from datasets.photo_files import find_photo_files
+from evaluation.published_network import OPTIONS, add_flags, choose_network
 from serving.prediction_table import check_output_path
 from system.errors import BadInput
 from system.flags import Parser, parse_early, path, run_main, whole_number
@@ -35,6 +37,7 @@ def parse_flags(argv=None):
     flag("checkpoint", "WHICH", str, None, f"best, latest, or a path (default {CHECKPOINT})")
     switch("moving_averages", "use these instead of the raw weights")
     flag("export_dir", "DIR", path, None, "folder of an export, instead of a run")
+    add_flags(parser)
     flag("top_k", "N", whole_number(1), 3, "classes for each image")
     flag("output", "FILE", path, None, "table of all predictions: .csv, .json or .jsonl")
     flag("plot", "PNG", path, None, "the first 25 images with their classes")
@@ -48,7 +51,7 @@ def parse_flags(argv=None):
 
 
 def check_together(flags):
-    """Refuses flags that exclude each other, and fills in the run; raises BadInput."""
+    """Refuses flags that exclude each other; fills in run or `network`; raises BadInput."""
     if bool(flags.photos) == bool(flags.watch_folder):
         raise BadInput(
             "expected images (files, folders, patterns, or - for stdin) or --watch_folder, one of "
@@ -67,11 +70,17 @@ def check_together(flags):
         check_output_path(flags.plot, (".png",))
     if flags.explain and not flags.plot:
         raise BadInput("--explain draws heat maps into a plot; give --plot too")
+    of_a_run = ("log_dir", "checkpoint", "moving_averages", "export_dir")
+    flags.network = choose_network(
+        flags.model_name,
+        {name: getattr(flags, name) for name in OPTIONS},
+        [name for name in of_a_run if getattr(flags, name)],
+    )
     if flags.export_dir:
         for name in ("log_dir", "checkpoint", "moving_averages", "explain"):
             if getattr(flags, name):
                 raise BadInput(f"--{name} cannot be combined with --export_dir, which has no run")
-    else:
+    elif not flags.network:
         flags.log_dir = flags.log_dir or LOG_DIR
         flags.checkpoint = flags.checkpoint or CHECKPOINT
         read_run(flags.log_dir)
@@ -100,11 +109,13 @@ def predict(
     moving_averages=False,
     export_dir=None,
     batch_size=32,
+    model_name=None,
+    **published,
 ):
     """Predicts the classes of images.
 
     Args:
-      log_dir: the run's folder; None with `export_dir`.
+      log_dir: the run's folder; None with `export_dir` or `model_name`.
       photos: a path or several: files, folders, patterns; see `photo_files.find_photo_files`. A
         path that matches no file gives a prediction with an `error`, if others match.
       top_k: number of classes for each image, at most all.
@@ -112,6 +123,9 @@ def predict(
       moving_averages: whether to use these instead of the run's raw weights.
       export_dir: the folder of an export to use instead of a run.
       batch_size: images per step; does not change the predictions.
+      model_name: a published network to use instead of a run; its classes are ImageNet's.
+      **published: for `model_name`: `checkpoint_path`, `checkpoints_dir`, `checkpoints_mirror` and
+        `image_size`, as for `published_network.find_published`.
 
     Returns:
       A list of `Prediction`s, one for each file; a file that is not an image has an `error`.
@@ -126,15 +140,20 @@ def predict(
     moving_averages = checked_value("moving_averages", boolean, str(moving_averages))
     top_k = checked_value("top_k", whole_number(1), str(top_k))
     batch_size = checked_value("batch_size", whole_number(1), str(batch_size))
-    if export_dir is None and log_dir is None:
-        raise BadInput("log_dir: expected the folder of a run, or export_dir that of an export")
-    if export_dir is not None:
-        of_a_run = {"log_dir": log_dir, "checkpoint": checkpoint != "best"}
-        for name, is_given in (of_a_run | {"moving_averages": moving_averages}).items():
-            if is_given:
-                raise BadInput(f"{name} cannot be combined with export_dir, which has no run")
+    if export_dir is None and log_dir is None and model_name is None:
+        raise BadInput(
+            "log_dir: expected the folder of a run, or export_dir that of an export, or model_name "
+            "for a published network"
+        )
+    values = {"log_dir": log_dir, "checkpoint": checkpoint != "best"}
+    values |= {"moving_averages": moving_averages, "export_dir": export_dir}
+    given = [name for name, value in values.items() if value]
+    network = choose_network(model_name, published, given, prefix="")
+    if export_dir is not None and given[0] != "export_dir":
+        raise BadInput(f"{given[0]} cannot be combined with export_dir, which has no run")
     files = find_photo_files(path_list(photos))
-    with contextlib.closing(open_model(log_dir, checkpoint, moving_averages, export_dir)) as model:
+    model = open_model(log_dir, checkpoint, moving_averages, export_dir, network)
+    with contextlib.closing(model):
         batches = predict_batches(model, files, top_k, batch_size)
         return [prediction for batch in batches for prediction, _ in batch]
 
@@ -163,7 +182,11 @@ def watch(folder, predict_files, report):
 def main(flags):
     """Predicts the images that the flags name; returns the exit status."""
     print(describe_device(), flush=True)
-    model = open_model(flags.log_dir, flags.checkpoint, flags.moving_averages, flags.export_dir)
+    if flags.network:
+        print(flags.network.describe(), flush=True)
+    model = open_model(
+        flags.log_dir, flags.checkpoint, flags.moving_averages, flags.export_dir, flags.network
+    )
     report = PredictionReport(
         model, flags.files, flags.top_k, flags.output, flags.plot, flags.explain
     )

@@ -1,22 +1,20 @@
-"""The flags of train_flowers.py: the table with its defaults, and what they need together.
+"""The flags of train_flowers.py: one table, with their defaults.
 
 Free of TensorFlow, so that a wrong flag is answered at once.
 """
 
 from pathlib import Path
 
-from checkpointing.checkpoint_path import NONE, check_checkpoint_path
-from checkpointing.files import refuse_glob_characters
-from datasets import dataset_factory
-from datasets.dataset_factory import DATASETS, DEFAULT_DATASET
-from datasets.description import find_shards
-from nets.networks import check_image_size, find_network
+from datasets.dataset_factory import DATASETS
+from preprocessing.augmentations import AUGMENTATIONS
 from preprocessing.schemes import PREPROCESSING
 from system.errors import BadInput
-from system.files import has_files
-from system.flags import Parser, number, one_of, path, whole_number
+from system.flags import Parser, named_numbers, number, one_of, path, whole_number
+from training.flag_checks import EPOCHS, check_together, fill_in_dataset, fill_in_network
+from training.flag_rules import BALANCED, DECAY_TYPES, HEAD
 from training.optimizers import OPTIMIZERS
-from training.run_checkpoints import saved_checkpoints
+from training.recipes import RECIPES
+from training.run_checkpoints import CRITERIA
 
 
 def flags_parser(docstring=""):
@@ -32,6 +30,7 @@ def flags_parser(docstring=""):
     # The network, and what its images look like.
     flag("model_name", "NAME", str, "inception_resnet_v2", "network")
     flag("image_size", "PX", steps, None, "side of its input (default the network's)")
+    flag("train_image_size", "PX", steps, None, "of the crops in training (default that size)")
     schemes = one_of(PREPROCESSING)
     flag("preprocessing_name", "NAME", schemes, None, "scheme (default the network's)")
     switch("use_grayscale", "one channel; the first layer is not restored")
@@ -42,27 +41,72 @@ def flags_parser(docstring=""):
     flag("checkpoint_exclude_scopes", "A,B", str, None, "scopes not to restore (default the heads)")
     switch("restore_moving_averages", "start from the checkpoint's averages of the weights")
     switch("ignore_missing_vars", "initialize what the checkpoint lacks at random")
+    flag("continue_from", "RUN", path, None, "run whose weights, heads included, are trained on")
+    flag(
+        "head_init",
+        "HOW",
+        one_of(("zeros", "published", "fit")),
+        "zeros",
+        "initial head: zeros, published, fit (to frozen features)",
+    )
+    flag("features_dir", "DIR", path, "features", "where features of frozen networks are kept")
     # The length of the run: 70 epochs of 10 images per step take one GPU a night.
+    flag("recipe", "NAME", one_of(RECIPES), "tutorial", "values of other flags: docs/recipes.md")
     flag("batch_size", "N", steps, 10, "images per step")
-    flag("num_epochs", "X", positive, 70, "passes over the training split")
+    flag("accumulate_steps", "N", steps, 1, "batches per step, whose gradients are averaged")
+    flag("num_epochs", "X", positive, None, f"passes over the training split (default {EPOCHS})")
     flag("max_number_of_steps", "N", whole_number(0), None, "last step, instead of --num_epochs")
-    flag("trainable_scopes", "A,B", str, None, "scopes to train (default all)")
+    flag("max_minutes", "X", positive, None, "end by then, with a shorter schedule if needed")
+    flag("early_stopping_epochs", "X", positive, None, "end after these without a better one")
+    flag(
+        "best_by", "METRIC", one_of(CRITERIA), "accuracy", f"the best has it: {', '.join(CRITERIA)}"
+    )
+    flag("trainable_scopes", "A,B", str, None, f"scopes to train, or {HEAD} (default all)")
     flag("seed", "N", whole_number(0), 0, "seed of shuffling, augmentation and initial weights")
     # Adam at a fifth of its usual rate spares the pretrained weights; the rate decays in stairs.
-    flag("optimizer", "NAME", one_of(OPTIMIZERS), "adam", ", ".join(OPTIMIZERS))
-    flag("learning_rate", "X", positive, 0.0002, "initial learning rate")
-    flag("learning_rate_decay_factor", "X", number(above=0, most=1), 0.7, "factor of each decay")
+    flag("learning_rate", "X", positive, 0.0002, "initial learning rate, after the warmup")
+    kinds = one_of(DECAY_TYPES)
+    flag("learning_rate_decay_type", "HOW", kinds, "exponential", ", ".join(DECAY_TYPES))
+    flag("learning_rate_decay_factor", "X", number(above=0, most=1), 0.7, "of each decay")
     flag("num_epochs_per_decay", "X", positive, 2.0, "epochs between decays")
-    # The published L2 factor; smoothing and averages are off, as in the tutorial.
-    flag("weight_decay", "X", number(least=0), 0.00004, "factor of the weights' L2 loss")
-    flag("label_smoothing", "X", share, 0.0, "part of each label spread over all classes")
+    flag("end_learning_rate", "X", number(least=0), 0.0, "of cosine and polynomial")
+    flag("warmup_epochs", "X", number(least=0), 0.0, "epochs in which the rate grows from 0")
+    multipliers = named_numbers()
+    flag("learning_rate_multipliers", "A=X,...", multipliers, None, "of the rate, by scope")
     flag(
-        "moving_average_decay",
-        "X",
-        decay,
-        None,
-        "decay of weight averages (default none)",
+        "layer_decay", "X", number(above=0, most=1), None, "multiplier of each block below the head"
     )
+    flag("optimizer", "NAME", one_of(OPTIMIZERS), "adam", ", ".join(OPTIMIZERS))
+    # The optimizers' parameters, with slim's names and values.
+    flag("adam_beta1", "X", share, 0.9, "decay of Adam's mean gradient")
+    flag("adam_beta2", "X", share, 0.999, "decay of its mean squared gradient")
+    flag("opt_epsilon", "X", positive, None, "(default 1e-8, of rmsprop 1)")
+    flag("momentum", "X", share, 0.9, "of momentum")
+    switch("nesterov", "Nesterov's momentum")
+    flag("rmsprop_momentum", "X", share, 0.9, "of rmsprop")
+    flag("rmsprop_decay", "X", share, 0.9, "of its mean squared gradient")
+    flag("adadelta_rho", "X", share, 0.95, "decay of adadelta's averages")
+    flag("adagrad_initial_accumulator_value", "X", positive, 0.1, "of adagrad")
+    flag("ftrl_learning_rate_power", "X", number(most=0), -0.5, "of ftrl")
+    flag("ftrl_initial_accumulator_value", "X", number(least=0), 0.1, "of ftrl")
+    flag("ftrl_l1", "X", number(least=0), 0.0, "of ftrl, strength of its L1 penalty")
+    flag("ftrl_l2", "X", number(least=0), 0.0, "of ftrl, strength of its L2 penalty")
+    flag("clip_gradient_norm", "X", positive, None, "largest norm of all gradients (default none)")
+    # The published L2 factor; all else that regularizes is off, as in the tutorial.
+    flag(
+        "weight_decay",
+        "X",
+        number(least=0),
+        0.00004,
+        "factor of the weights' L2 loss; of adamw's decay",
+    )
+    flag("label_smoothing", "X", share, 0.0, "part of each label spread over all classes")
+    flag("augmentation", "NAME", one_of(AUGMENTATIONS), "published", ", ".join(AUGMENTATIONS))
+    flag("mixup_alpha", "X", number(least=0), 0.0, "mixes pairs of images; 0.2 is usual")
+    flag("cutmix_alpha", "X", number(least=0), 0.0, "pastes parts of images; 1 is usual")
+    flag("class_weights", "A=X,...", named_numbers(BALANCED), None, f"in the loss, or {BALANCED}")
+    switch("balanced_sampling", "read images of smaller classes more often")
+    flag("moving_average_decay", "X", decay, None, "decay of weight averages (default none)")
     flag("batch_norm_decay", "X", decay, None, "of its averages (default grows to 0.99)")
     switch("freeze_batch_norm", "keep the restored moving averages, in training too")
     # What is written: little enough for a night's disk, often enough to watch.
@@ -76,13 +120,38 @@ def parse_flags(argv=None, docstring=""):
     """Returns the flags of a command line, each checked by itself and all of them together."""
     parser = flags_parser(docstring)
     parser.switch("list_variables", "print the network's variables by scope, and train nothing")
+    parser.switch(
+        "find_learning_rate", "draw the loss over the rate, in two minutes; train nothing"
+    )
     flags = parser.parse_args(argv)
     if flags.list_variables:
         fill_in_network(flags)
         fill_in_dataset(flags)
     else:
-        check_together(flags)
+        check_together(flags, parser.given(argv))
     return flags
+
+
+def describe_settings(flags):
+    """Returns the line with the recipe and each setting that differs from its default, a list."""
+    defaults = flags_parser().defaults() | {"num_epochs": EPOCHS, "max_number_of_steps": None}
+    where = (
+        "_dir",
+        "_path",
+        "_mirror",
+        "_name",
+        "_size",
+        "_from",
+        "_scopes",
+        "recipe",
+        "grayscale",
+    )
+    settings = [
+        f"{name} {value}"
+        for name, value in vars(flags).items()
+        if name in defaults and value not in (None, defaults[name]) and not name.endswith(where)
+    ]
+    return [f"Recipe {flags.recipe}: {', '.join(settings) or 'the defaults'}"]
 
 
 def flags_of_call(dataset, network, log_dir, settings):
@@ -105,64 +174,6 @@ def flags_of_call(dataset, network, log_dir, settings):
     is_name = str(dataset) in DATASETS or not (Path(dataset).is_dir() or Path(dataset).parent.name)
     place = {"dataset_name" if is_name else "dataset_dir": dataset}
     flags = flags_parser().checked(model_name=network, log_dir=log_dir, **place, **settings)
-    check_together(flags)
+    given = {name for name, value in settings.items() if value is not None}
+    check_together(flags, given | {"model_name", "log_dir", *place})
     return flags
-
-
-def check_together(flags):
-    """Refuses what cannot work, and fills in the defaults that depend on other flags.
-
-    Raises:
-      BadInput: names the flag, what was expected, and the cure.
-    """
-    network = fill_in_network(flags)
-    fill_in_dataset(flags)
-    if flags.max_number_of_steps is not None:
-        flags.num_epochs = None  # not in force
-    if flags.checkpoint_exclude_scopes is None:
-        flags.checkpoint_exclude_scopes = ",".join(network.head_scopes)
-    flags.log_dir = str(Path(flags.log_dir or Path("runs", flags.dataset_name or DEFAULT_DATASET)))
-    refuse_glob_characters(flags.log_dir)
-    if saved_checkpoints(flags.log_dir):
-        return  # a resumed run does not read its initial weights
-    if flags.checkpoint_path is None and network.checkpoint is None:
-        flags.checkpoint_path = NONE
-    flags.checkpoint_path = check_checkpoint_path(flags.checkpoint_path, flags.model_name)
-    if flags.restore_moving_averages and flags.checkpoint_path == NONE:
-        raise BadInput(
-            "--restore_moving_averages cannot be combined with --checkpoint_path none, which has "
-            "no moving averages"
-        )
-
-
-def fill_in_network(flags):
-    """Returns the `Network`, and fills in its image size, preprocessing and channels."""
-    network = find_network(flags.model_name)
-    flags.image_size = flags.image_size or network.image_size
-    check_image_size(flags.model_name, flags.image_size)
-    flags.preprocessing_name = flags.preprocessing_name or network.preprocessing
-    flags.use_grayscale = flags.use_grayscale or network.channels == 1
-    return network
-
-
-def fill_in_dataset(flags):
-    """Fills in --dataset_dir, which has to exist unless the dataset is downloaded by its name.
-
-    Raises:
-      BadInput: there is no such folder or dataset, or the folder holds images without TFRecords.
-    """
-    named = flags.dataset_name or not flags.dataset_dir
-    flags.dataset_dir = str(
-        flags.dataset_dir or Path("data", flags.dataset_name or DEFAULT_DATASET)
-    )
-    if named and not has_files(flags.dataset_dir):
-        dataset_factory.find_dataset(flags.dataset_name or DEFAULT_DATASET)
-    elif not Path(flags.dataset_dir).is_dir():
-        raise BadInput(
-            f"--dataset_dir {flags.dataset_dir} is not a folder; convert_flowers.py makes one"
-        )
-    elif any(Path(flags.dataset_dir).glob("*/*.[jJ]*")) and not find_shards(flags.dataset_dir):
-        raise BadInput(
-            f"--dataset_dir {flags.dataset_dir} holds images and no TFRecords; make them: python "
-            f"convert_flowers.py --photos_dir {flags.dataset_dir} --dataset_dir data/mine"
-        )

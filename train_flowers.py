@@ -1,7 +1,7 @@
 """Fine-tunes a slim network on images.
 
     python train_flowers.py                               # flowers, from ImageNet weights
-    python train_flowers.py --checkpoint_path none        # the same, from scratch
+    python train_flowers.py --recipe best                 # docs/recipes.md
     python train_flowers.py --dataset_dir data/birds --log_dir runs/birds \\
         --model_name mobilenet_v1 --batch_size 32         # TFRecords from convert_flowers.py
     python train_flowers.py --list_variables              # scopes for --trainable_scopes
@@ -11,7 +11,7 @@ A run that was killed or stopped resumes when the same command is given again.
 """
 
 from system.flags import parse_early, run_main
-from train_flags import flags_of_call, parse_flags
+from train_flags import describe_settings, flags_of_call, parse_flags
 
 if __name__ == "__main__":  # a wrong flag is answered before TensorFlow loads, which takes seconds
     FLAGS = parse_early(parse_flags, None, __doc__)
@@ -20,35 +20,40 @@ import json
 import signal
 import time
 
-from checkpointing.checkpoint_path import NONE
 from checkpointing.scope_names import split_scopes
-from checkpointing.variable_list import describe_training, list_variables
+from checkpointing.variable_list import describe_training, list_variables_of_flags
 from checkpointing.warm_start import get_init_fn, get_variables_to_restore
-from datasets.batches import load_batch
-from datasets.description import read_labels
+from datasets.batches import examples_per_epoch, load_batch
 from datasets.splits import get_split
 from eval_flowers import build_evaluator
 from evaluation.image_summary import ImageSummary
+from evaluation.sample_size import describe_splits
 from model_stats.hook import ModelStats
-from nets.nets_factory import get_arg_scope, get_network
+from nets.nets_factory import get_arg_scope
 from nets.networks import find_network
-from preprocessing.preprocessing_factory import get_preprocessing
 from slim_on_tf2 import slim, tf
 from system.device import describe_device
-from system.files import has_files
 from system.locks import lock_log_dir
 from system.signals import stop_on_signal
 from training import optimization
+from training.class_weights import example_weights
 from training.failures import explain_failures
+from training.heads import get_head_init_fn
 from training.inputs import check_splits, fetch_missing, next_batch
+from training.layer_rates import rate_multipliers
+from training.learning_rates import describe_learning_rate, learning_rate_at
 from training.metrics_log import MetricsLog
+from training.mixing import mix
 from training.progress import Progress
+from training.rate_finder import find_learning_rate
 from training.resume import find_start
 from training.run_checkpoints import BestCheckpoint
 from training.run_end import describe_result, end_run
 from training.run_record import describe_run
 from training.schedule import make_schedule
 from training.session import StopOnDivergence, managed_session
+from training.sources import get_source
+from training.time_budget import TimeBudget
 from training.validation import Validation
 
 AUXILIARY_LOSS_WEIGHT = 0.4  # slim's for the later Inceptions; 0.3 in Szegedy et al. 2015
@@ -68,8 +73,8 @@ def fine_tune(dataset, network, log_dir, hooks=(), scaffold_fn=dict, **settings)
       **settings: other flags of train_flowers.py by name, such as num_epochs=20.
 
     Returns:
-      A dict: `steps`, `accuracy` (of the last validation, in [0, 1]), `best_accuracy`,
-      `checkpoint` (the latest), `log_dir`; and `stopped_by` if a signal ended the run early.
+      A dict: `steps`, `accuracy` (of the last validation, in [0, 1]), `best_accuracy`, `checkpoint`
+      (the latest), `log_dir`; and `stopped_by` if a signal ended the run early.
 
     Raises:
       BadInput: a flag, the dataset, the checkpoint or the log_dir is at fault, or the loss is no
@@ -80,97 +85,100 @@ def fine_tune(dataset, network, log_dir, hooks=(), scaffold_fn=dict, **settings)
 
 def train(flags, hooks=(), scaffold_fn=dict):
     """Trains as the flags of `train_flags.py` say; otherwise as `fine_tune`."""
+    started = time.monotonic()
     print(describe_device(), flush=True)
     fetch_missing(flags)
     dataset = get_split("train", flags.dataset_dir, flags.dataset_name)
     validation_dataset = get_split("validation", flags.dataset_dir, flags.dataset_name)
     check_splits(dataset, validation_dataset)
-    schedule = make_schedule(flags, dataset.num_samples)
+    schedule = make_schedule(flags, examples_per_epoch(dataset, flags.balanced_sampling))
     run = describe_run(flags, dataset)
     with lock_log_dir(flags.log_dir), tf.Graph().as_default():
         tf.set_random_seed(flags.seed)
-        checkpoint, start_step = find_start(flags.log_dir, run)  # None and 0 for a new run
+        checkpoint, start_step = find_start(flags.log_dir, run, schedule)  # None, 0: new
+        print(*describe_settings(flags), *describe_splits(dataset, validation_dataset), sep="\n")
+        print(*describe_learning_rate(flags, schedule, start_step), sep="\n", flush=True)
 
         # Data: augmented batches in a new order each epoch; a resumed run skips what it has read.
+        # If only the head trains, features of the images replace them.
+        source = get_source(flags, dataset, checkpoint)
         batches = load_batch(
-            dataset,
+            source.dataset,
             flags.batch_size,
-            height=flags.image_size,
-            width=flags.image_size,
+            height=source.size,
+            width=source.size,
             is_training=True,
-            preprocess=get_preprocessing(
-                flags.preprocessing_name, is_training=True, use_grayscale=flags.use_grayscale
-            ),
+            preprocess=source.preprocess,
             seed=flags.seed,
-            first_example=start_step * flags.batch_size,
+            first_example=start_step * schedule.batch_size,
+            balanced=flags.balanced_sampling,
         )
         batch = next_batch(batches)
+        labels = slim.one_hot_encoding(batch["labels"], dataset.num_classes)
+        global_step = tf.train.get_or_create_global_step()
+        images, labels = mix(
+            batch["images"], labels, flags.seed, global_step, flags.mixup_alpha, flags.cutmix_alpha
+        )
 
         # Network: layers that do not train keep the moving averages that they were restored with.
-        global_step = tf.train.get_or_create_global_step()
-        trainable_scopes = split_scopes(flags.trainable_scopes)
+        trainable_scopes = split_scopes(source.trainable_scopes)
         arg_scope = get_arg_scope(
             flags.model_name,
-            weight_decay=flags.weight_decay,
+            weight_decay=0.0 if flags.optimizer == "adamw" else flags.weight_decay,
             batch_norm_decay=flags.batch_norm_decay or optimization.batch_norm_decay(global_step),
             freeze_batch_norm=flags.freeze_batch_norm
             or optimization.outside_scopes(trainable_scopes),
         )
         with slim.arg_scope(arg_scope):
-            network = get_network(flags.model_name)
-            logits, end_points = network(batch["images"], dataset.num_classes, is_training=True)
+            logits, end_points = source.network(images, dataset.num_classes, is_training=True)
 
         # Initial weights: the run's own checkpoint, else pretrained weights without the heads.
         init_fn = None
         if checkpoint:
             print(f"Resuming from {checkpoint}; --checkpoint_path is not read", flush=True)
-        elif flags.checkpoint_path == NONE:
-            print("Initial weights: random", flush=True)
         else:
-            init_fn = get_init_fn(
+            variables_to_restore = get_variables_to_restore(
+                exclude_scopes=split_scopes(flags.checkpoint_exclude_scopes),
+                optional_scopes=find_network(flags.model_name).head_scopes,
+            )
+            restore_fn = get_init_fn(
                 flags.checkpoint_path,
-                get_variables_to_restore(
-                    exclude_scopes=split_scopes(flags.checkpoint_exclude_scopes),
-                    optional_scopes=find_network(flags.model_name).head_scopes,
-                ),
+                variables_to_restore,
                 flags.model_name,
                 restore_moving_averages=flags.restore_moving_averages,
                 ignore_missing_vars=flags.ignore_missing_vars,
             )
+            init_fn = get_head_init_fn(flags, dataset, logits, end_points, restore_fn)
 
         # Losses: softmax cross-entropy, the same for the auxiliary head, and regularization.
-        labels = slim.one_hot_encoding(batch["labels"], dataset.num_classes)
-        smoothing = flags.label_smoothing
-        loss = tf.losses.softmax_cross_entropy(labels, logits, label_smoothing=smoothing)
+        smoothing, weights = flags.label_smoothing, example_weights(flags, dataset, labels)
+        loss = tf.losses.softmax_cross_entropy(labels, logits, weights, label_smoothing=smoothing)
         metrics = {"loss": loss}
         if "AuxLogits" in end_points:
             metrics["auxiliary_loss"] = auxiliary_loss = tf.losses.softmax_cross_entropy(
-                labels, end_points["AuxLogits"], AUXILIARY_LOSS_WEIGHT, label_smoothing=smoothing
+                labels, end_points["AuxLogits"], AUXILIARY_LOSS_WEIGHT * weights, smoothing
             )
             tf.summary.scalar("losses/auxiliary", auxiliary_loss)
         regularization_loss = tf.losses.get_regularization_loss()
         total_loss = tf.losses.get_total_loss()
-        is_correct = tf.equal(tf.argmax(logits, 1), batch["labels"])
+        is_correct = tf.equal(tf.argmax(logits, 1), tf.argmax(labels, 1))
         accuracy = tf.reduce_mean(tf.cast(is_correct, tf.float32))
 
         # Optimization: create_train_op also updates the moving averages of batch norm.
-        learning_rate = optimization.configure_learning_rate(
-            flags, global_step, dataset.num_samples
-        )
-        optimizer = optimization.configure_optimizer(flags.optimizer, learning_rate)
+        budget = TimeBudget(flags, started, schedule, validation_dataset.num_samples)
+        learning_rate = learning_rate_at(global_step, flags, schedule, budget.last_step)
         variables_to_train = optimization.get_variables_to_train(trainable_scopes)
+        multipliers = rate_multipliers(flags, variables_to_train)
+        optimizer = optimization.configure_optimizer(flags, learning_rate, multipliers)
         train_op = slim.learning.create_train_op(
             total_loss, optimizer, variables_to_train=variables_to_train, check_numerics=False
         )
-        if flags.moving_average_decay:
-            train_op = optimization.update_moving_averages(train_op, flags.moving_average_decay)
+        decay = flags.moving_average_decay
+        train_op, init_fn = optimization.add_moving_averages(train_op, init_fn, decay)
         with tf.control_dependencies([train_op]):
             step_after = global_step.read_value()
         trained = describe_training(variables_to_train, tf.trainable_variables())
-        frozen = ", batch norm frozen" if flags.freeze_batch_norm else ""
-        print(
-            f"Network: {flags.model_name} at {flags.image_size} px; {trained}{frozen}", flush=True
-        )
+        print(f"Network: {flags.model_name} at {flags.image_size} px; {trained}", flush=True)
 
         # Summaries: one line each, here or anywhere in the network. The metrics are averaged
         # between two console lines and written to metrics.csv.
@@ -181,9 +189,9 @@ def train(flags, hooks=(), scaffold_fn=dict):
         tf.summary.scalar("learning_rate", learning_rate)
         summary_op = tf.summary.merge_all()
         metrics |= {"regularization_loss": regularization_loss, "total_loss": total_loss}
-        metrics["accuracy"] = accuracy
-        fetches = {"step": step_after, "metrics": metrics, "learning_rate": learning_rate}
-        fetches["waited"] = batch["waited"]
+        fetches = {"metrics": metrics | {"accuracy": accuracy}, "waited": batch["waited"]}
+        accumulate = optimization.accumulate_fn(optimizer, dict(fetches))
+        fetches |= {"step": step_after, "learning_rate": learning_rate}
 
         # Managed session: restores or initializes, saves checkpoints, runs the hooks and yours.
         evaluator = build_evaluator(run, validation_dataset, flags.batch_size)
@@ -191,50 +199,48 @@ def train(flags, hooks=(), scaffold_fn=dict):
         scaffold = tf.train.Scaffold(saver=saver, init_fn=init_fn, **scaffold_fn())
         log = MetricsLog(flags.log_dir, schedule, start_step)
         log.add_settings(vars(flags), run.versions)
-        hooks = [
-            StopOnDivergence(total_loss),
-            ModelStats(logits, flags.log_dir, batch["images"]),
-            ImageSummary(batch, run, schedule, log),
-            *hooks,
-        ]
+        hooks = [StopOnDivergence(total_loss), budget, *hooks]
+        if source.is_images:
+            shown = ImageSummary(batch | {"images": images}, run, schedule, log)
+            hooks += [ModelStats(logits, flags.log_dir, images), shown]
         with (
-            explain_failures(flags, [dataset, validation_dataset]),
+            explain_failures(flags, [source.dataset, validation_dataset]),
             stop_on_signal("saving a checkpoint, then stopping") as stop,
             managed_session(flags.log_dir, scaffold, flags.save_steps, hooks) as session,
         ):
-            best = BestCheckpoint(flags.log_dir)
+            best = BestCheckpoint(flags.log_dir, flags.best_by)
             best.discard_after(start_step if checkpoint else -1)  # of another run
-            validation = Validation(flags.log_dir, evaluator, saver, log, best, stop)
-            progress = Progress(schedule, log, start_step)
+            validation = Validation(flags, schedule, evaluator, saver, log, best, stop)
+            progress = Progress(flags, schedule, log, start_step)
             step = start_step
             if schedule.validates(step) and step not in log.validations():
                 validation.run(session, step)  # an earlier session was killed before its end
-            while step < schedule.last_step and not (stop or session.should_stop()):
+            while not (validation.is_over(step) or stop or session.should_stop()):
                 is_due = schedule.summarizes(step + 1)
-                started = time.perf_counter()
+                progress.start()
+                for _ in range(flags.accumulate_steps - 1):
+                    progress.add(session.run_step_fn(accumulate))
                 results = session.run({**fetches, "summary": summary_op} if is_due else fetches)
-                progress.add(results, time.perf_counter() - started)
+                progress.add(results)
                 step = int(results["step"])
                 if is_due:
                     log.add_summary(step, results["summary"])
                     progress.report(step, results["learning_rate"])
                 if schedule.validates(step):
                     validation.run(session, step)
-        if step >= schedule.last_step:
+        if validation.is_over(step):
             end_run(flags.log_dir, succeeded=True)
     return describe_result(flags.log_dir, step, validation, stop)
 
 
 def main(flags):
-    """Trains, or lists the network's variables; the last line is JSON."""
+    """Trains, lists variables or finds a learning rate; the last line of a training is JSON."""
     if flags.list_variables:
-        network, is_here = find_network(flags.model_name), has_files(flags.dataset_dir)
-        classes = len(read_labels(flags.dataset_dir)) if is_here else network.published_classes
-        channels = 1 if flags.use_grayscale else network.channels
-        lines = list_variables(flags.model_name, classes, flags.image_size, channels)
-        print(*lines, sep="\n")
+        print(*list_variables_of_flags(flags), sep="\n")
         return 0
-    del flags.list_variables  # not a setting of the run
+    if flags.find_learning_rate:
+        return find_learning_rate(flags, train)
+    del flags.list_variables, flags.find_learning_rate  # not settings of the run
     result = train(flags)
     print(json.dumps(result))
     return 128 + signal.Signals[result["stopped_by"]] if "stopped_by" in result else 0

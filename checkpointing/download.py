@@ -165,7 +165,7 @@ def _install(name, checkpoints_dir, mirror):
         digest=published.digest,
         max_unpacked=MAX_UNPACKED,
         mirror=_MIRROR,
-        alternative="--checkpoint_path none trains from scratch without it",
+        alternative="train_flowers.py --checkpoint_path none trains from scratch without it",
     )
     path, source = _find_archive(name, checkpoints_dir, mirror)
     if path is None:

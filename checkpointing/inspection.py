@@ -55,7 +55,7 @@ def take_inventory(shapes):
         scope, _, leaf = name.rpartition("/")
         if leaf == MOVING_AVERAGE:
             inventory.averages[name] = shapes[name]
-        elif scope in shapes or name in COUNTERS:
+        elif scope in shapes or COUNTERS.fullmatch(name):
             inventory.training_state[name] = shapes[name]
         else:
             inventory.variables[name] = shapes[name]

@@ -1,5 +1,11 @@
-"""Reads checkpoints with TensorFlow: variable shapes, the global step, and whether all is there."""
+"""Reads checkpoints with TensorFlow: shapes, a digest, the global step, whether all is there."""
 
+import hashlib
+import re
+
+from checkpointing.scope_names import in_scopes
+from keras_conversion.file_types import is_keras_file
+from keras_conversion.weights import read_keras_weights
 from slim_on_tf2 import tf
 from system.errors import BadInput
 
@@ -35,6 +41,43 @@ def global_step_of(path):
     """Returns the global step of a checkpoint; 0 if it holds none."""
     reader = open_checkpoint(path)
     return int(reader.get_tensor("global_step")) if reader.has_tensor("global_step") else 0
+
+
+# Not slots of a variable, but an optimizer's or the run's own.
+COUNTERS = re.compile(r"global_step|beta[12]_power(_\d+)?")
+MOVING_AVERAGE = "ExponentialMovingAverage"  # the suffix of tf.train.ExponentialMovingAverage
+
+
+def weights_digest(path, model_name, excluded_scopes, moving_averages=False):
+    """Returns a digest of a checkpoint's weights, the same for files with equal weights.
+
+    Args:
+      path: a V1 file, a V2 prefix or a Keras file.
+      model_name: the network, which a Keras file does not name.
+      excluded_scopes: scopes that do not count, such as the heads.
+      moving_averages: whether the moving average of a variable counts instead of the variable.
+
+    Returns:
+      A SHA-256, 64 hexadecimal digits, of names and values. Optimizer slots do not count.
+
+    Raises:
+      BadInput: the checkpoint cannot be read.
+    """
+    if is_keras_file(path):
+        values = read_keras_weights(path, model_name)
+        names, read = set(values), values.__getitem__
+    else:
+        reader = open_checkpoint(path)
+        names, read = set(reader.get_variable_to_shape_map()), reader.get_tensor
+    digest = hashlib.sha256()
+    for name in sorted(names):
+        is_slot = name.rpartition("/")[0] in names
+        if is_slot or COUNTERS.fullmatch(name) or in_scopes(name, excluded_scopes):
+            continue
+        average = f"{name}/{MOVING_AVERAGE}"
+        value = read(average if moving_averages and average in names else name)
+        digest.update(name.encode() + value.tobytes())
+    return digest.hexdigest()
 
 
 def check_readable(path):

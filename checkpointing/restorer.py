@@ -1,11 +1,15 @@
 """Restores a run's checkpoints into a graph that evaluates, predicts or is exported."""
 
-from checkpointing.reading import read_shapes
+from checkpointing.reading import global_step_of, read_shapes
 from checkpointing.warm_start import compare_with_checkpoint
 from slim_on_tf2 import slim, tf
 from system.errors import BadInput
 
 _CURE = "give --checkpoint another one of that run: best, latest, or a path"
+_CURE_OF_PUBLISHED = (
+    "give --checkpoint_path the published checkpoint of that network, or --log_dir a run of your "
+    "own instead of --model_name"
+)
 
 
 class Restorer:
@@ -13,33 +17,37 @@ class Restorer:
 
     Args:
       moving_averages: restores the exponential moving averages of the weights instead of the
-        weights themselves.
+        weights themselves. None, for a published checkpoint, restores an average wherever the
+        checkpoint holds one, because averages predict better.
     """
 
     def __init__(self, moving_averages=False):
         """Takes the variables of the current default graph."""
-        self._variables = [*slim.get_model_variables(), tf.train.get_or_create_global_step()]
+        self._variables = slim.get_model_variables()
+        self._global_step = tf.train.get_or_create_global_step()
         self._moving_averages = moving_averages
         self._savers = {}  # a Saver adds operations to the graph, so it is used again
 
     def restore(self, session, checkpoint):
-        """Restores `checkpoint` in `session`.
+        """Restores `checkpoint` in `session`; the global step is 0 if the checkpoint has none.
 
         Raises:
           BadInput: the checkpoint lacks variables of the network, has them in another shape, has
             no moving averages to restore, or cannot be read.
         """
+        is_published = self._moving_averages is None
+        cure = _CURE_OF_PUBLISHED if is_published else _CURE
         found = compare_with_checkpoint(
             self._variables,
             checkpoint,
             read_shapes(checkpoint),
-            restore_moving_averages=self._moving_averages,
+            restore_moving_averages=is_published or self._moving_averages,
         )
         if found.faults:
-            raise BadInput(
-                f"{checkpoint} is not of the network that run.json names ({found.faults[0]}); "
-                f"{_CURE}"
-            )
+            network = "the network that run.json names"
+            if is_published:
+                network = "the network of --model_name with ImageNet's classes"
+            raise BadInput(f"{checkpoint} is not of {network} ({found.faults[0]}); {cure}")
         if self._moving_averages and not found.restored_averages:
             raise BadInput(
                 f"--moving_averages: {checkpoint} has none; train with --moving_average_decay, or "
@@ -51,5 +59,8 @@ class Restorer:
                 self._savers[names] = tf.train.Saver(found.restored)
         try:
             self._savers[names].restore(session, checkpoint)
+            step = global_step_of(checkpoint)
         except (tf.errors.OpError, ValueError) as error:
-            raise BadInput(f"{checkpoint} is broken; {_CURE}") from error
+            raise BadInput(f"{checkpoint} is broken; {cure}") from error
+        initializer = self._global_step.initializer
+        session.run(initializer, {initializer.inputs[1]: step})

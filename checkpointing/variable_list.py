@@ -6,7 +6,19 @@ from posixpath import commonpath
 
 from checkpointing.inspection import count_parameters, network_variables, table
 from checkpointing.scope_names import in_scopes
+from datasets.description import read_labels
 from nets.networks import find_network
+from system.files import has_files
+
+
+def list_variables_of_flags(flags):
+    """Returns `list_variables` for the flags of train_flowers.py, whose dataset may be missing."""
+    network = find_network(flags.model_name)
+    classes = network.published_classes
+    if has_files(flags.dataset_dir):
+        classes = len(read_labels(flags.dataset_dir))
+    channels = 1 if flags.use_grayscale else network.channels
+    return list_variables(flags.model_name, classes, flags.image_size, channels)
 
 
 def list_variables(model_name, num_classes, image_size=None, channels=None):

@@ -11,15 +11,13 @@ no variable keeps its random value unnoticed.
 import difflib
 from dataclasses import dataclass, field
 
-from checkpointing.reading import check_readable, read_shapes
+from checkpointing.checkpoint_path import NONE
+from checkpointing.reading import COUNTERS, MOVING_AVERAGE, check_readable, read_shapes
 from checkpointing.scope_names import in_scopes
 from keras_conversion.file_types import is_keras_file
 from keras_conversion.weights import read_keras_weights
 from slim_on_tf2 import slim
 from system.errors import BadInput
-
-COUNTERS = ("global_step", "beta1_power", "beta2_power")  # the last two are Adam's
-MOVING_AVERAGE = "ExponentialMovingAverage"  # the suffix of tf.train.ExponentialMovingAverage
 
 
 def get_variables_to_restore(exclude_scopes=(), optional_scopes=()):
@@ -58,8 +56,8 @@ def get_init_fn(
     `variables_to_restore` keep their initial values.
 
     Args:
-      checkpoint_path: a V1 file, a V2 prefix or a Keras file.
-      variables_to_restore: a list of variables.
+      checkpoint_path: a V1 file, a V2 prefix, a Keras file, or `none`, which restores nothing.
+      variables_to_restore: a list of variables; empty for `none`.
       model_name: the network's name in `nets.networks.NETWORKS`.
       restore_moving_averages: restores the exponential moving averages of variables, where the
         checkpoint has them, instead of the variables themselves.
@@ -67,20 +65,17 @@ def get_init_fn(
         their initial values.
 
     Returns:
-      A function of (scaffold, session).
+      A function of (scaffold, session); None for `none`.
 
     Raises:
       BadInput: the checkpoint cannot be read, holds none of the variables, or lacks some of them
         without `ignore_missing_vars`; or it has no moving averages to restore.
     """
-    values = None
-    if is_keras_file(checkpoint_path):
-        values = read_keras_weights(checkpoint_path, model_name)
-        shapes = {name: list(value.shape) for name, value in values.items()}
-    else:
-        check_readable(checkpoint_path)
-        shapes = read_shapes(checkpoint_path)
+    if checkpoint_path == NONE:
+        print("Initial weights: random", flush=True)
+        return None
     names = {variable.op.name for variable in variables_to_restore}
+    values, shapes = _read_weights(checkpoint_path, model_name)
     found = compare_with_checkpoint(
         variables_to_restore,
         checkpoint_path,
@@ -90,13 +85,52 @@ def get_init_fn(
     )
     _check(found, model_name, restore_moving_averages, ignore_missing_vars)
     print(*found.describe(), sep="\n", flush=True)
-    if values is None:
-        restore_fn = slim.assign_from_checkpoint_fn(checkpoint_path, found.restored)
-    else:
-        restore_fn = slim.assign_from_values_fn(
-            {variable.op.name: values[name] for name, variable in found.restored.items()}
-        )
+    restore_fn = _assign_fn(found, values)
     return lambda scaffold, session: restore_fn(session)
+
+
+def get_restore_fn(checkpoint_path, model_name, head_scopes, restore_moving_averages=False):
+    """Returns a function of the session that restores every layer below the heads.
+
+    Args:
+      checkpoint_path: a V1 file, a V2 prefix or a Keras file.
+      model_name: the name of the network in the current graph.
+      head_scopes: the scopes of its classifiers.
+      restore_moving_averages: as for `get_init_fn`.
+
+    Raises:
+      BadInput: the checkpoint cannot be read, or lacks one of the layers.
+    """
+    values, shapes = _read_weights(checkpoint_path, model_name)
+    variables = get_variables_to_restore(head_scopes, optional_scopes=head_scopes)
+    found = compare_with_checkpoint(
+        variables, checkpoint_path, shapes, restore_moving_averages=restore_moving_averages
+    )
+    lacking = [*found.rgb_kernels, *found.missing, *found.shape_mismatch]
+    if lacking:
+        raise BadInput(
+            f"{checkpoint_path} does not have {_first(lacking, 3)} in the shape of {model_name}; "
+            "--head_init fit and --trainable_scopes HEAD need every layer below the head: give "
+            "another --checkpoint_path, or --head_init zeros"
+        )
+    return _assign_fn(found, values)
+
+
+def _read_weights(checkpoint_path, model_name):
+    """Returns the values in a Keras file (None for a checkpoint), and the shapes in either."""
+    if is_keras_file(checkpoint_path):
+        values = read_keras_weights(checkpoint_path, model_name)
+        return values, {name: list(value.shape) for name, value in values.items()}
+    check_readable(checkpoint_path)
+    return None, read_shapes(checkpoint_path)
+
+
+def _assign_fn(found, values):
+    if values is None:
+        return slim.assign_from_checkpoint_fn(found.checkpoint, found.restored)
+    return slim.assign_from_values_fn(
+        {variable.op.name: values[name] for name, variable in found.restored.items()}
+    )
 
 
 @dataclass(frozen=True)
@@ -153,7 +187,7 @@ class CheckpointComparison:
                 "--restore_moving_averages restores those instead"
             )
         for what, names in (
-            ("Excluded, randomly initialized", self.excluded),
+            ("Excluded, not restored", self.excluded),
             ("RGB kernels for grayscale images, randomly initialized", self.rgb_kernels),
             ("Missing in the checkpoint, randomly initialized", self.missing),
             ("Shape mismatch, randomly initialized", list(self.shape_mismatch)),
@@ -196,8 +230,12 @@ def compare_with_checkpoint(
         del found.shape_mismatch[name]
         found.rgb_kernels.append(name)
     # An optimizer's slots lie in the scope of their variable.
-    known = {variable.op.name for variable in variables} | {*excluded, *COUNTERS}
-    found.unused.extend(name for name in sorted(shapes) if not {name, _scope(name)} & known)
+    known = {variable.op.name for variable in variables} | {*excluded}
+    found.unused.extend(
+        name
+        for name in sorted(shapes)
+        if not ({name, _scope(name)} & known or COUNTERS.fullmatch(name))
+    )
     return found
 
 

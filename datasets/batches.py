@@ -6,6 +6,8 @@ example's number in the run. So a run that resumes at example k reads exactly wh
 run reads from k on.
 """
 
+from functools import partial
+
 from datasets.examples import CURE, make_shape_decoder, read_examples
 from slim_on_tf2 import tf
 from system.errors import BadInput
@@ -28,6 +30,7 @@ def load_batch(
     seed=0,
     first_example=0,
     with_filenames=False,
+    balanced=False,
 ):
     """Reads a split in batches: endless and shuffled for training, once in order for evaluation.
 
@@ -47,6 +50,8 @@ def load_batch(
       first_example: for training, the number of examples to skip without decoding them. A run that
         has trained on n batches resumes at n * batch_size.
       with_filenames: whether to add `filenames`.
+      balanced: for training, whether an epoch repeats the examples of smaller classes, so that each
+        class has as many as the largest one; see `examples_per_epoch`.
 
     Returns:
       A `tf.data.Dataset` of dicts: `images` float32 [batch, height, width, channels], `labels`
@@ -68,7 +73,8 @@ def load_batch(
         batch = {"images": image, "labels": label}
         return batch | {"filenames": filename} if with_filenames else batch
 
-    records = _endless(dataset, seed, first_example) if is_training else _once(dataset)
+    endless = partial(_endless, dataset, seed, first_example, balanced)
+    records = endless() if is_training else _once(dataset)
     examples = records.map(load, num_parallel_calls=AUTOTUNE, deterministic=True)
     return examples.batch(batch_size, drop_remainder=is_training).prefetch(AUTOTUNE)
 
@@ -78,19 +84,27 @@ def _once(dataset):
     return tf.data.TFRecordDataset(dataset.data_sources).enumerate()
 
 
-def _endless(dataset, seed, first_example):
+def examples_per_epoch(dataset, balanced=False):
+    """Returns the number of examples that an epoch of training reads; see `load_batch`."""
+    if not balanced:
+        return dataset.num_samples
+    counts = [count for count in dataset.class_counts.values() if count]
+    return len(counts) * max(counts)
+
+
+def _endless(dataset, seed, first_example, balanced):
     """Returns (index in the run, record), epoch after epoch, from `first_example` on."""
-    first_epoch, already_read = divmod(first_example, dataset.num_samples)
+    first_epoch, already_read = divmod(first_example, examples_per_epoch(dataset, balanced))
 
     def epoch(number):
         skipped = tf.where(tf.equal(number, first_epoch), already_read, 0)
-        return _shuffled(dataset, seed, number).skip(tf.cast(skipped, tf.int64))
+        return _shuffled(dataset, seed, number, balanced).skip(tf.cast(skipped, tf.int64))
 
     epochs = tf.data.Dataset.range(first_epoch, tf.int64.max).flat_map(epoch)
     return epochs.enumerate(start=first_example)
 
 
-def _shuffled(dataset, seed, epoch):
+def _shuffled(dataset, seed, epoch, balanced):
     """Returns a split's records in an order that depends only on `seed` and `epoch` (int64 [])."""
     num_shards = len(dataset.data_sources)
     # `shuffle` combines its seed with the graph's, here the graph of the function of the epoch.
@@ -102,7 +116,32 @@ def _shuffled(dataset, seed, epoch):
         num_parallel_calls=AUTOTUNE,
         deterministic=True,
     )
-    return records.shuffle(min(dataset.num_samples, MAX_SHUFFLED), seed=2 * epoch + 1)
+    if balanced:
+        records = _repeat_smaller_classes(records, dataset)
+    buffer = min(examples_per_epoch(dataset, balanced), MAX_SHUFFLED)
+    return records.shuffle(buffer, seed=2 * epoch + 1)
+
+
+def _repeat_smaller_classes(records, dataset):
+    """Repeats records so that each class has as many as the largest.
+
+    The k-th record of a class with n, counted from 0 in the order of the epoch, appears
+    floor((k + 1) * most / n) - floor(k * most / n) times, which sums to `most` over the class.
+    """
+    counts = tf.constant(list(dataset.class_counts.values()), tf.int64)
+    most = max(dataset.class_counts.values())
+
+    def count(seen, record):
+        (label,) = dataset.decoder.decode(record, ["label"])
+        k, n = seen[label], counts[label]
+        times = (k + 1) * most // n - k * most // n
+        return tf.tensor_scatter_nd_add(seen, [[label]], [1]), (record, times)
+
+    seen = tf.zeros([dataset.num_classes], tf.int64)
+    repeated = records.apply(tf.data.experimental.scan(seen, count))
+    return repeated.flat_map(
+        lambda record, times: tf.data.Dataset.from_tensors(record).repeat(times)
+    )
 
 
 def check_records(dataset):

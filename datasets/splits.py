@@ -53,7 +53,8 @@ def get_split(split_name, dataset_dir, dataset_name=None):
     Returns:
       A `slim.dataset.Dataset` with data_sources (paths of the shards in order), reader, decoder
       (items: see `ITEMS`), num_samples, items_to_descriptions, num_classes, labels_to_names
-      ({0: "daisy", ...}), class_counts ({"daisy": 556, ...}), name and split_name.
+      ({0: "daisy", ...}), class_counts ({"daisy": 556, ...}), digests (SHA-256 of each shard), name
+      and split_name.
 
     Raises:
       BadInput: names the folder, file or shard that is missing, broken, truncated or changed since
@@ -77,6 +78,7 @@ def get_split(split_name, dataset_dir, dataset_name=None):
         num_classes=len(labels),
         labels_to_names=dict(enumerate(labels)),
         class_counts=split["classes"],
+        digests=[shard["sha256"] for shard in split["shards"]],
         name=description["name"],
         split_name=split_name,
     )

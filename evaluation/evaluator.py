@@ -3,6 +3,7 @@
 Validation during training and eval_flowers.py both use this, so they agree on the same checkpoint.
 """
 
+import dataclasses
 import datetime
 import time
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import numpy as np
 
 from checkpointing.files import checkpoint_bytes
 from checkpointing.restorer import Restorer
+from evaluation.metrics import balanced_accuracy, class_scores, macro_f1
 from evaluation.predictions import Predictions
 from slim_on_tf2 import slim, tf
 from system.device import session_config
@@ -29,6 +31,16 @@ class Evaluation:
     predictions: Predictions
     images_per_second: float
     features: np.ndarray | None = None  # float32 [images, depth], the input of the last layer
+
+    def metrics(self):
+        """Returns what a validation reports, name -> float."""
+        scores = class_scores(self.predictions)
+        return {
+            "loss": float(np.mean(self.losses)),
+            "accuracy": self.accuracy,
+            "balanced_accuracy": balanced_accuracy(scores),
+            "macro_f1": macro_f1(scores),
+        }
 
 
 @dataclass
@@ -78,6 +90,12 @@ class Evaluator:
             "images_per_second": evaluation.images_per_second,
             "streaming_accuracy": evaluation.accuracy,
         }
+
+    def of_moving_averages(self):
+        """Returns an evaluator that restores the moving averages, with the same graph."""
+        with self.graph.as_default():
+            restorer = Restorer(moving_averages=True)
+        return dataclasses.replace(self, restorer=restorer, session=None)
 
     def evaluate(self, checkpoint, interrupted=lambda: False, on_batch=lambda batch: None):
         """Evaluates every image of the split once.
@@ -142,9 +160,12 @@ class Evaluator:
 def describe_metrics(metrics):
     """Returns the line that eval_flowers.py prints for the metrics of `evaluate`."""
     low, high = metrics["accuracy_interval"]
+    top_5 = metrics["top_k"].get("5")  # only of more than five classes
     loss = "not finite" if metrics["loss"] is None else f"{metrics['loss']:.4f}"
+    averages = ", moving averages" if metrics["moving_averages"] else ""
     return (
-        f"{metrics['checkpoint']} at step {metrics['global_step']}: streaming accuracy "
+        f"{metrics['checkpoint']} at step {metrics['global_step']}{averages}: streaming accuracy "
         f"{metrics['streaming_accuracy']:.4f} of {metrics['num_examples']} images of "
-        f"{metrics['split']} (95 % interval {low:.4f} to {high:.4f}), loss {loss}"
+        f"{metrics['split']} (95 % interval {low:.4f} to {high:.4f}), "
+        f"{'' if top_5 is None else f'top-5 accuracy {top_5:.4f}, '}loss {loss}"
     )

@@ -28,6 +28,7 @@ def compute_metrics(predictions, losses):
         accuracy_interval: [low, high], see `wilson_interval`.
         top_k: k as a string -> top-k accuracy, for k = 1 and for each of 2, 3 and 5 that is less
           than the number of classes.
+        balanced_accuracy, macro_f1: see `balanced_accuracy` and `macro_f1`.
         loss: mean of `losses`; None where it is not finite.
         per_class: see `class_scores`.
         confusion_matrix: see `confusion_matrix`; a list of rows.
@@ -48,8 +49,10 @@ def compute_metrics(predictions, losses):
         "accuracy": num_correct / num_examples,
         "accuracy_interval": list(wilson_interval(num_correct, num_examples)),
         "top_k": top_k_accuracy(predictions),
+        "balanced_accuracy": balanced_accuracy(scores := class_scores(predictions)),
+        "macro_f1": macro_f1(scores),
         "loss": loss if math.isfinite(loss) else None,
-        "per_class": class_scores(predictions),
+        "per_class": scores,
         "confusion_matrix": confusion_matrix(predictions).tolist(),
         "expected_calibration_error": expected_calibration_error(predictions),
     }
@@ -107,6 +110,28 @@ def class_scores(predictions):
             "count": labeled,
         }
     return scores
+
+
+def balanced_accuracy(scores):
+    """The mean recall of the classes that have images, a float in [0, 1].
+
+    Source: Brodersen et al., "The balanced accuracy and its posterior distribution", ICPR 2010.
+
+    Args:
+      scores: the result of `class_scores`.
+    """
+    recalls = [score["recall"] for score in scores.values() if score["recall"] is not None]
+    return sum(recalls) / len(recalls)
+
+
+def macro_f1(scores):
+    """The mean F1 of the classes that have images or were predicted, a float in [0, 1].
+
+    Args:
+      scores: the result of `class_scores`.
+    """
+    f1 = [score["f1"] for score in scores.values() if score["f1"] is not None]
+    return sum(f1) / len(f1)
 
 
 def confusion_matrix(predictions):

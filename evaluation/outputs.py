@@ -1,5 +1,6 @@
 """What an evaluation writes: tables, plots, TensorBoard's pages, the report, and their images."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from datasets.examples import images_at
@@ -37,6 +38,28 @@ class ShownImages:
     def at(self, indices):
         """Returns the images of `examples`, `mistakes` or `reported`: uint8 [height, width, 3]."""
         return [self._images[index] for index in indices]
+
+
+def write_outputs(eval_dir, evaluation, reported, metrics, shown, mistakes, curves, run):
+    """Writes all files of an evaluation.
+
+    Args:
+      eval_dir: the output folder.
+      evaluation: an `Evaluation` with features.
+      reported: its `Predictions`, or those of a part of its classes, for scores, plots and curves.
+      metrics: the content of metrics.json.
+      shown: the `ShownImages`.
+      mistakes, curves: as for `draw_plots`.
+      run: the `Run`.
+
+    Returns:
+      The paths of the tables, the plots and the report.
+    """
+    tables = write_tables(eval_dir, metrics, evaluation.predictions)
+    drawn = draw_plots(eval_dir, reported, shown, mistakes, curves)
+    write_events(eval_dir, replace(evaluation, predictions=reported), metrics, drawn, shown)
+    page = write_page(eval_dir, metrics, evaluation.predictions, shown, drawn, run)
+    return [*tables, *drawn, page]
 
 
 def write_tables(eval_dir, metrics, predictions):

@@ -30,6 +30,8 @@ class Predictions:
       labels: int64 [n], indices into `class_names`.
       probabilities: float32 or float64 [n, classes], in [0, 1]; each row sums to 1.
       class_names: the names of the classes, without duplicates.
+      is_partial: whether these are only a part of the network's classes, among them every label and
+        every predicted class, so that a row may sum to less than 1.
 
     Raises:
       ValueError: the lengths do not match.
@@ -41,6 +43,7 @@ class Predictions:
     labels: np.ndarray
     probabilities: np.ndarray
     class_names: list[str]
+    is_partial: bool = False
 
     def __post_init__(self):
         """Validates the fields."""
@@ -74,6 +77,21 @@ class Predictions:
         """Bool [n]: whether the predicted class equals the label."""
         return self.predicted == self.labels
 
+    def of_occurring_classes(self):
+        """Returns the `Predictions` of those classes alone that are a label or predicted.
+
+        Of many classes these can be shown. Labels, predicted classes and confidence stay the same;
+        only the ranking below the predicted class lacks classes.
+        """
+        kept, labels = np.unique(np.concatenate([self.labels, self.predicted]), return_inverse=True)
+        return Predictions(
+            filenames=self.filenames,
+            labels=labels[: len(self.labels)],
+            probabilities=self.probabilities[:, kept],
+            class_names=[self.class_names[label] for label in kept],
+            is_partial=True,
+        )
+
     def _check_labels(self):
         last = len(self.class_names) - 1
         wrong = np.flatnonzero((self.labels < 0) | (self.labels > last))
@@ -85,7 +103,9 @@ class Predictions:
 
     def _check_probabilities(self):
         sums = self.probabilities.sum(axis=1, dtype=np.float64)
-        valid = (self.probabilities >= 0).all(axis=1) & (np.abs(sums - 1) <= SUM_TOLERANCE)
+        least = 0 if self.is_partial else 1 - SUM_TOLERANCE
+        in_range = (sums >= least) & (sums <= 1 + SUM_TOLERANCE)
+        valid = (self.probabilities >= 0).all(axis=1) & in_range
         if not valid.all():
             wrong = np.argmin(valid)
             low, high = self.probabilities[wrong].min(), self.probabilities[wrong].max()

@@ -124,6 +124,8 @@ def _metrics(metrics):
     loss = metrics["loss"]
     shown = [("Loss", "not finite" if loss is None else f"{loss:.4f}")]
     shown += [(f"Top {k}", percent(top, 1)) for k, top in metrics["top_k"].items() if k != "1"]
+    for name, heading in (("balanced_accuracy", "Balanced accuracy"), ("macro_f1", "Macro F1")):
+        shown.append((heading, percent(metrics[name], 1)))
     shown += [
         ("Expected calibration error", percent(metrics["expected_calibration_error"], 1)),
         ("Images", f"{metrics['num_examples']:,}"),

@@ -1,8 +1,8 @@
-"""Finds a network's penultimate features and its last feature map in the graph.
+"""Finds a network's last layer, penultimate features and last feature map in the graph.
 
-Their names differ between networks, so both functions walk the graph backward from the logits,
-along the first input of each operation, which is the data in all networks of `networks.NETWORKS`.
-The network must be built in evaluation mode, where dropout adds no operations.
+Their names differ between networks, so the functions walk the graph backward from the logits, along
+the first input of each operation, which is the data in all networks of `networks.NETWORKS`. For the
+features, the network must be built in evaluation mode, where dropout adds no operations.
 """
 
 from slim_on_tf2 import tf
@@ -22,7 +22,7 @@ def penultimate(logits):
     Raises:
       ValueError: no layer computes these logits.
     """
-    features = _input_of_last_layer(logits)
+    features = last_layer(logits).inputs[0]
     return tf.reduce_mean(features, [1, 2]) if features.shape.rank == 4 else features
 
 
@@ -43,7 +43,7 @@ def last_feature_map(logits):
     Raises:
       ValueError: there is no such activation, or the image size is unknown.
     """
-    for tensor in _walk_back(_input_of_last_layer(logits)):
+    for tensor in _walk_back(last_layer(logits).inputs[0]):
         if tensor.shape.rank == 4:
             grid_cells = tensor.shape[1:3].num_elements()
             if grid_cells is None:
@@ -53,11 +53,18 @@ def last_feature_map(logits):
     raise ValueError(f"{logits.name}: no activation before it has a grid of known size above 1x1")
 
 
-def _input_of_last_layer(logits):
-    """Skips the bias, squeeze and mean over space after the last layer."""
+def last_layer(logits):
+    """Returns the operation of the layer that computes the logits, in training mode too.
+
+    It skips the bias, squeeze and mean over space after the layer. The second input of the
+    operation is the layer's kernel.
+
+    Raises:
+      ValueError: no layer computes these logits.
+    """
     for tensor in _walk_back(logits):
         if tensor.op.type in LAYERS:
-            return tensor.op.inputs[0]
+            return tensor.op
     raise ValueError(f"{logits.name}: expected the output of {' or '.join(LAYERS)}")
 
 

@@ -36,14 +36,19 @@ def preprocess_for_train(encoded, height, width, seed, fast_mode=True, use_grays
     image = _stateless.stateless_random_flip_left_right(image, flip_seed)
     image = _stateless.stateless_random_brightness(image, MAX_BRIGHTNESS, brightness_seed)
     image = _stateless.stateless_random_contrast(image, *CONTRAST, contrast_seed)
-    return tf.image.per_image_standardization(image)
+    return to_network_range(image)
 
 
 def preprocess_for_eval(image, height, width):
     """Crops or pads an image evenly on all sides and standardizes it; one color gives all 0."""
     image = _convert_to_255(image)
     image = tf.image.resize_image_with_crop_or_pad(image, height, width)
-    return tf.image.per_image_standardization(image)
+    return to_network_range(image)
+
+
+def to_network_range(images):
+    """[0, 255] -> mean 0 and standard deviation 1, each image by itself."""
+    return tf.image.per_image_standardization(images)
 
 
 def to_pixel_range(images):

@@ -64,7 +64,7 @@ def preprocess_for_train(encoded, height, width, seed, fast_mode=True, use_grays
     image = tf.compat.v2.image.stateless_random_flip_left_right(image, flip_seed)
     orders = FAST_ORDERS if fast_mode else FULL_ORDERS
     image = distort_color(image, color_seed, grayscale_orders(orders) if use_grayscale else orders)
-    return _to_network_range(image)
+    return _from_unit_range(image)
 
 
 def preprocess_for_eval(image, height, width):
@@ -75,7 +75,12 @@ def preprocess_for_eval(image, height, width):
     image = tf.image.convert_image_dtype(image, tf.float32)
     image = tf.image.central_crop(image, CENTRAL_FRACTION)
     image = tf.image.resize_images(image, [height, width])
-    return _to_network_range(image)
+    return _from_unit_range(image)
+
+
+def to_network_range(images):
+    """[0, 255] -> [-1, 1]."""
+    return _from_unit_range(images / 255.0)
 
 
 def to_pixel_range(images):
@@ -83,15 +88,16 @@ def to_pixel_range(images):
     return (images + 1.0) * 127.5
 
 
-def distorted_window(image_shape, seed):
+def distorted_window(image_shape, seed, area=CROP_AREA, aspect_ratio=CROP_ASPECT_RATIO):
     """Returns a random window of an image.
 
-    If no window satisfies both `CROP_AREA` and `CROP_ASPECT_RATIO`, as in a very narrow image, the
-    window is the entire image.
+    If no window satisfies both ranges, as in a very narrow image, the window is the entire image.
 
     Args:
       image_shape: int32 [3], height, width and channels of the image.
       seed: int [2].
+      area: least and greatest area of the window, as fractions of the image's area.
+      aspect_ratio: least and greatest width / height of the window.
 
     Returns:
       int32 [4]: top, left, height, width in pixels, an argument of `decode_and_crop_jpeg`.
@@ -101,8 +107,8 @@ def distorted_window(image_shape, seed):
         bounding_boxes=tf.zeros([1, 0, 4]),
         seed=seed,
         min_object_covered=0.0,
-        area_range=CROP_AREA,
-        aspect_ratio_range=CROP_ASPECT_RATIO,
+        area_range=area,
+        aspect_ratio_range=aspect_ratio,
         max_attempts=100,
         use_image_if_no_bounding_boxes=True,
     )
@@ -159,6 +165,6 @@ def _apply_one(function, arguments, seed):
     return tf.switch_case(index, [partial(function, argument) for argument in arguments])
 
 
-def _to_network_range(image):
+def _from_unit_range(images):
     """[0, 1] -> [-1, 1]; clips the overshoot of bicubic kernels and rounding."""
-    return tf.clip_by_value(image * 2.0 - 1.0, -1.0, 1.0)
+    return tf.clip_by_value(images * 2.0 - 1.0, -1.0, 1.0)

@@ -15,7 +15,12 @@ def preprocess_for_eval(image, height, width):
     """Crops or pads an image evenly on all sides and scales it to [-1, 1)."""
     image = tf.image.convert_image_dtype(image, tf.float32) * 255.0
     image = tf.image.resize_image_with_crop_or_pad(image, height, width)
-    return (image - 128.0) / 128.0
+    return to_network_range(image)
+
+
+def to_network_range(images):
+    """[0, 255] -> [-1, 1)."""
+    return (images - 128.0) / 128.0
 
 
 def to_pixel_range(images):

@@ -4,20 +4,27 @@ import importlib
 
 import numpy as np
 
+from preprocessing.augment import augment
+from preprocessing.augmentations import AUGMENTATIONS, NONE, PUBLISHED
 from preprocessing.decoding import decode, to_grayscale
 from preprocessing.schemes import PREPROCESSING
 from slim_on_tf2 import tf
 from system.errors import BadInput
 
 
-def get_preprocessing(name, is_training, fast_mode=True, use_grayscale=False):
+def get_preprocessing(
+    name, is_training, fast_mode=True, use_grayscale=False, augmentation=PUBLISHED
+):
     """Returns the function that turns an image into a network input.
 
     Args:
       name: a key of `PREPROCESSING`.
-      is_training: whether images are randomly distorted, if the scheme has random distortions.
-      fast_mode: whether to leave out expensive distortions.
+      is_training: whether images are randomly distorted, as `augmentation` says.
+      fast_mode: whether to leave out expensive distortions of the scheme.
       use_grayscale: whether to return one channel instead of three.
+      augmentation: a key of `AUGMENTATIONS`, for training: `published` for the scheme's random
+        distortions, if it has any; `none` for the images that evaluation sees; or the same
+        distortions for every scheme.
 
     Returns:
       preprocess(image, height, width, seed=None) -> float32 [height, width, 3], or
@@ -26,15 +33,22 @@ def get_preprocessing(name, is_training, fast_mode=True, use_grayscale=False):
       [any height, any width, 3]. The seed is int [2], required for random distortions.
 
     Raises:
-      BadInput: there is no scheme of that name.
+      BadInput: there is no scheme or no augmentation of that name.
     """
     scheme = _scheme(name)
+    if augmentation not in AUGMENTATIONS:
+        names = ", ".join(AUGMENTATIONS)
+        raise BadInput(f"augmentation: expected one of {names}, got {augmentation!r}")
+    settings = AUGMENTATIONS[augmentation]
 
     def preprocess_for_train(encoded, height, width, seed=None):
         if seed is None:
             raise ValueError(
                 f"{name} preprocessing for training: expected an int [2] seed, got None"
             )
+        if settings:
+            image = augment(encoded, height, width, seed, settings, use_grayscale)
+            return scheme.to_network_range(image)
         return scheme.preprocess_for_train(encoded, height, width, seed, fast_mode, use_grayscale)
 
     def preprocess_for_eval(image, height, width, seed=None):
@@ -44,8 +58,8 @@ def get_preprocessing(name, is_training, fast_mode=True, use_grayscale=False):
         image = to_grayscale(image) if use_grayscale else image
         return scheme.preprocess_for_eval(image, height, width)
 
-    is_random = is_training and hasattr(scheme, "preprocess_for_train")
-    return preprocess_for_train if is_random else preprocess_for_eval
+    is_random = settings or (augmentation != NONE and hasattr(scheme, "preprocess_for_train"))
+    return preprocess_for_train if is_training and is_random else preprocess_for_eval
 
 
 def to_pixels(name):

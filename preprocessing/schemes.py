@@ -14,6 +14,10 @@ A scheme is a module with these names. In all of them, images have 3 channels (R
 
   DESCRIPTION: preprocess_for_eval in words, for those who implement it on a device.
 
+  to_network_range(images): float32 [..., height, width, channels] in [0, 255] to network inputs of
+    the same shape; the inverse of to_pixel_range, as far as there is one. An augmentation with
+    settings of its own (`preprocessing.augmentations`) needs nothing else of a scheme.
+
   to_pixel_range(images): network inputs, an array or a tensor [..., height, width, channels], to
     float32 of the same shape in [0, 255].
 """
@@ -26,3 +30,15 @@ PREPROCESSING = {
     "cifarnet": "preprocessing.cifarnet",
     "none": "preprocessing.none",
 }
+
+# The schemes that define preprocess_for_train.
+DISTORTED = {"inception", "vgg", "cifarnet"}
+
+
+def is_distorted(name):
+    """Whether the published training with the scheme `name` distorts images.
+
+    Where it does not, distortions may change the class of an image, as of a mirrored digit. So
+    recipes for such schemes leave augmentation off.
+    """
+    return name in DISTORTED

@@ -38,7 +38,7 @@ def preprocess_for_train(encoded, height, width, seed, fast_mode=True, use_grays
     image = decode(encoded, window, use_grayscale)
     image = tf.image.resize_images(image, [height, width])
     image = tf.compat.v2.image.stateless_random_flip_left_right(image, flip_seed)
-    return tf.ensure_shape(image, [height, width, None]) - _mean(image)
+    return to_network_range(tf.ensure_shape(image, [height, width, None]))
 
 
 def preprocess_for_eval(image, height, width):
@@ -50,7 +50,12 @@ def preprocess_for_eval(image, height, width):
     image = tf.image.resize_images(image, size)
     top, left = tf.unstack((size - [height, width]) // 2)
     image = image[top : top + height, left : left + width]
-    return tf.ensure_shape(image, [height, width, None]) - _mean(image)
+    return to_network_range(tf.ensure_shape(image, [height, width, None]))
+
+
+def to_network_range(images):
+    """Subtracts the mean from [0, 255]."""
+    return images - _mean(images)
 
 
 def to_pixel_range(images):

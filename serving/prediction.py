@@ -1,4 +1,4 @@
-"""Predictions for image files, by a run or by an export of it."""
+"""Predictions for image files, by a run, an export of it, or a published network."""
 
 import contextlib
 import itertools
@@ -12,16 +12,21 @@ from serving.prediction_table import Prediction
 from serving.run_model import RunModel
 from slim_on_tf2 import tf
 from system.errors import BadInput
+from training.run_checkpoints import find_weights
+from training.run_record import read_run
 
 
-def open_model(log_dir=None, checkpoint="best", moving_averages=False, export_dir=None):
-    """Loads an export, or a run if there is none.
+def open_model(
+    log_dir=None, checkpoint="best", moving_averages=False, export_dir=None, network=None
+):
+    """Loads an export or a published network, or a run if there is neither.
 
     Args:
       log_dir: the run's folder.
       checkpoint: of the run: "best", "latest", or a path.
       moving_averages: whether to use these instead of the run's raw weights.
-      export_dir: the folder of an export, which replaces the other three.
+      export_dir: the folder of an export, which replaces the first three.
+      network: a `PublishedNetwork`, which replaces the first three.
 
     Returns:
       A `RunModel` or an `ExportedModel`; both have `labels`, `probabilities` and `close`.
@@ -31,7 +36,10 @@ def open_model(log_dir=None, checkpoint="best", moving_averages=False, export_di
     """
     if export_dir is not None:
         return ExportedModel(export_dir)
-    return RunModel(log_dir, checkpoint, moving_averages)
+    if network is not None:
+        return RunModel(network.run, network.fetch(), moving_averages=None)
+    run = read_run(log_dir)
+    return RunModel(run, *find_weights(log_dir, checkpoint, moving_averages))
 
 
 def predict_batches(model, files, top_k, batch_size):

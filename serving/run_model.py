@@ -6,37 +6,34 @@ from serving import serving_graph
 from slim_on_tf2 import tf
 from system.device import session_config
 from system.errors import BadInput
-from training.run_checkpoints import find_checkpoint
-from training.run_record import read_run
 
 
 class RunModel:
-    """The network of a run with the weights of one of its checkpoints.
+    """The network of a run, or a published one, with the weights of a checkpoint.
 
     Attributes:
       labels: list of str, the class names in the order of `probabilities`.
     """
 
-    def __init__(self, log_dir, checkpoint="best", moving_averages=False):
+    def __init__(self, run, checkpoint, moving_averages=False):
         """Builds the network and restores its weights.
 
         Args:
-          log_dir: the run's folder.
-          checkpoint: "best", "latest", or a path.
-          moving_averages: whether to use these instead of the raw weights.
+          run: a `Run`; its network, labels, image size and preprocessing are used.
+          checkpoint: the path of a V1 file or a V2 prefix.
+          moving_averages: as for `checkpointing.restorer.Restorer`.
 
         Raises:
-          BadInput: the run or the checkpoint is at fault.
+          BadInput: the checkpoint is at fault.
         """
-        self._run = read_run(log_dir)
-        self.labels = self._run.labels
+        self._run = run
+        self.labels = run.labels
         self._heat_maps = None
-        path = find_checkpoint(log_dir, checkpoint)
         with tf.Graph().as_default() as graph:
-            self._graph = serving_graph.build(self._run)
+            self._graph = serving_graph.build(run)
             restorer = Restorer(moving_averages)
         self._session = tf.Session(graph=graph, config=session_config())
-        restorer.restore(self._session, path)
+        restorer.restore(self._session, checkpoint)
 
     def probabilities(self, encoded):
         """Returns float32 [images, classes] for a list of encoded images.

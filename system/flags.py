@@ -48,6 +48,20 @@ class Parser(argparse.ArgumentParser):
         """Parses flags and positional arguments in any order."""
         return self.parse_intermixed_args(args, namespace)
 
+    def given(self, args=None):
+        """Returns the names of the flags on a command line, a set of str."""
+        unset = object()
+        namespace = argparse.Namespace(**dict.fromkeys(self._names(), unset))
+        super().parse_known_args(args, namespace)
+        return {name for name, value in vars(namespace).items() if value is not unset}
+
+    def defaults(self):
+        """Returns the default of each flag, name -> value."""
+        return {name: self.get_default(name) for name in self._names()}
+
+    def _names(self):
+        return [action.dest for action in self._actions if action.dest != "help"]
+
     def checked(self, **values):
         """Returns the flags of a call from Python, checked like those of a command line.
 
@@ -154,6 +168,33 @@ def one_of(names):
         return text
 
     return parse
+
+
+def named_numbers(*words, above=0.0):
+    """Returns a flag type: `NAME=2.5,...` with numbers above `above`, or one of `words`.
+
+    The text is returned unchanged; `parse_named_numbers` reads it.
+    """
+    kind = number(above=above)
+
+    def parse(text):
+        if text in words:
+            return text
+        for item in text.split(","):
+            name, equals, value = item.rpartition("=")
+            if not (name and equals):
+                expected = " or ".join((*words, "NAME=NUMBER,..."))
+                raise argparse.ArgumentTypeError(f"expected {expected}, got {item!r}")
+            kind(value)
+        return text
+
+    return parse
+
+
+def parse_named_numbers(text):
+    """Returns the numbers in the text of a `named_numbers` flag, name -> float; {} for None."""
+    items = (item.rpartition("=") for item in (text or "").split(",") if item)
+    return {name: float(value) for name, _, value in items}
 
 
 def number(least=-math.inf, most=math.inf, *, above=-math.inf, below=math.inf):

@@ -1,3 +1,4 @@
+import collections
 import io
 import os
 from pathlib import Path
@@ -7,7 +8,7 @@ import pytest
 from tiny_photos import tiny_photo, write_photos
 
 from datasets import batches
-from datasets.batches import check_records, load_batch
+from datasets.batches import check_records, examples_per_epoch, load_batch
 from datasets.examples import make_example, write_examples
 from datasets.shards import write_shards
 from datasets.splits import get_split
@@ -240,3 +241,62 @@ def test_undecodable_image_is_named_with_its_shard_and_index(tmp_path):
         read(load_batch(dataset, 1, 8, 6, False, resize))
     with pytest.raises(BadInput, match=r"record 1 .*daisy/1.jpg\) is not an image that TensorFlow"):
         check_records(dataset)
+
+
+def balanced_split(tmp_path):
+    photos = write_photos(tmp_path / "photos", {"daisy": 9, "roses": 4, "tulips": 1})
+    write_shards(photos, tmp_path / "data", validation_fraction=0, num_shards=3, progress=False)
+    return get_split("train", tmp_path / "data")
+
+
+def test_balanced_epoch_has_as_many_examples_of_each_class(tmp_path):
+    dataset = balanced_split(tmp_path)
+    assert list(dataset.class_counts.values()) == [8, 3, 1]
+    assert examples_per_epoch(dataset, balanced=True) == 24
+    batches = load_batch(
+        dataset,
+        24,
+        8,
+        8,
+        is_training=True,
+        preprocess=show_nothing,
+        seed=1,
+        balanced=True,
+        with_filenames=True,
+    )
+    batch = tf.data.make_one_shot_iterator(batches).get_next()
+    with tf.Session() as session:
+        epochs = [session.run(batch) for _ in range(3)]
+    for epoch in epochs:
+        assert np.bincount(epoch["labels"]).tolist() == [8, 8, 8]
+        of_each = collections.Counter(epoch["filenames"].tolist())
+        assert sorted(of_each.values()) == [1] * 8 + [2, 3, 3] + [8]
+    assert epochs[0]["labels"].tolist() != epochs[1]["labels"].tolist()
+
+
+def test_balanced_batches_resume_where_they_were(tmp_path):
+    dataset = balanced_split(tmp_path)
+
+    def labels_from(first_example, count):
+        batches = load_batch(
+            dataset,
+            5,
+            8,
+            8,
+            is_training=True,
+            preprocess=show_nothing,
+            first_example=first_example,
+            balanced=True,
+            with_filenames=True,
+        )
+        batch = tf.data.make_one_shot_iterator(batches).get_next()
+        with tf.Session() as session:
+            return [session.run(batch["filenames"]).tolist() for _ in range(count)]
+
+    assert labels_from(0, 9)[6:] == labels_from(30, 3)
+
+
+def show_nothing(encoded, height, width, seed):
+    """A preprocessing that shows nothing, for tests of the order."""
+    del encoded, seed
+    return tf.zeros([height, width, 3])

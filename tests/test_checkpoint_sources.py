@@ -87,4 +87,4 @@ def test_run_starts_with_the_given_weights(
     expected = golden_fill.variable_value(SCOPE, [1, 1, 256, 256]) + (1 if averages else 0)
     np.testing.assert_allclose(initial_weights(tmp_path / "log"), expected, rtol=1e-6)
     assert any(line.startswith("Restored 135 variables") for line in lines)
-    assert any(line.startswith("Excluded, randomly initialized: 2 ") for line in lines)
+    assert any(line.startswith("Excluded, not restored: 2 ") for line in lines)

@@ -39,8 +39,9 @@ fine_tune(
     "stripes", "tiny", "runs/stripes", hooks=[hook],
     scaffold_fn=lambda: {"local_init_op": tf.group(
         tf.local_variables_initializer(), tf.tables_initializer(), tf.print("own scaffold"))},
-    preprocessing_name="centered", optimizer="nesterov", learning_rate=0.1, cosine_decay=True,
-    clip_gradient_norm=0.5, batch_size=6, num_epochs=2, summary_steps=2, checkpoint_path="none",
+    preprocessing_name="centered", optimizer="proximal_sgd", learning_rate=0.1,
+    learning_rate_decay_type="inverse_sqrt",
+    temperature=2, batch_size=6, num_epochs=2, summary_steps=2, checkpoint_path="none",
 )
 metrics = evaluate("runs/stripes")
 with tf.Graph().as_default(), tf.Session() as session:
@@ -105,20 +106,19 @@ def test_summaries_of_script_and_network_reach_tensorboard(extended):
         assert sorted(tags[tag]) == [2, 4, 6, 8, 10, 12], tag
 
 
-def test_learning_rate_is_the_cosine(extended):
+def test_learning_rate_follows_the_new_schedule(extended):
     with (extended[0] / "runs" / "stripes" / "metrics.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["split"] == "train"]
     rates = [float(row["learning_rate"]) for row in rows]
-    assert rates[0] < 0.1 and rates == sorted(rates, reverse=True)
-    # Step 7 of 12 is computed at the global step 6, half of the way: half of the rate.
-    assert 0.03 < rates[3] < 0.06
+    # Step n is computed at the global step n - 1.
+    assert rates == pytest.approx([0.1 / n**0.5 for n in (2, 4, 6, 8, 10, 12)], rel=1e-5)
     assert all(float(row["largest_logit"]) > -100 for row in rows)
 
 
 def test_flags_are_recorded(extended):
     run = json.loads((extended[0] / "runs" / "stripes" / "run.json").read_text())
-    assert run["flags"]["clip_gradient_norm"] == 0.5
-    assert (run["flags"]["optimizer"], run["preprocessing_name"]) == ("nesterov", "centered")
+    assert run["flags"]["temperature"] == 2.0
+    assert (run["flags"]["optimizer"], run["preprocessing_name"]) == ("proximal_sgd", "centered")
 
 
 def test_hook_and_scaffold_are_called(extended):

@@ -8,7 +8,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # From the top down; packages of one row do not import each other.
 LAYERS = (
     {"convert_flowers", "train_flowers", "predict_flowers", "export_flowers", "demo", "benchmarks"},
-    {"eval_flowers", "train_flags"},  # train_flowers.py and export_flowers.py evaluate too
+    {"eval_flowers"},  # train_flowers.py and export_flowers.py evaluate too
+    {"train_flags", "eval_flags"},
     {"serving"},
     {"evaluation"},
     {"training"},

@@ -44,7 +44,9 @@ def made(tmp_path_factory):
         step = tf.train.get_or_create_global_step()
         session.run(tf.global_variables_initializer())
         BestCheckpoint(log).save_if_best(
-            tf.train.Saver().save(session, str(log / "model.ckpt"), step), 0, 0.5, 1.0
+            tf.train.Saver().save(session, str(log / "model.ckpt"), step),
+            0,
+            {"accuracy": 0.5, "loss": 1.0},
         )
     scripts.run(eval_flowers, [f"--log_dir={log}"])
     return folder

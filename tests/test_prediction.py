@@ -13,7 +13,6 @@ from predict_flowers import predict
 from serving import serving_graph
 from serving.export_files import write_saved_model
 from serving.prediction import open_model, predict_batches
-from serving.run_model import RunModel
 from slim_on_tf2 import slim, tf
 from system.errors import BadInput
 from training.run_record import write_run
@@ -47,7 +46,7 @@ def made(tmp_path_factory):
 
 @pytest.fixture
 def model(made):
-    with contextlib.closing(RunModel(made / "log", "latest")) as model:
+    with contextlib.closing(open_model(made / "log", "latest")) as model:
         yield model
 
 
@@ -203,7 +202,7 @@ def test_missing_path_among_others_is_an_error_row(made):
 
 def test_explanation_requires_a_feature_map(tmp_path):
     write_tiny_run(tmp_path, model_name="mobilenet_v1_025", image_size=1)
-    with contextlib.closing(RunModel(tmp_path)) as model:
+    with contextlib.closing(open_model(tmp_path)) as model:
         assert model.probabilities([encoded("JPEG", 0)]).shape == (1, 3)
         with pytest.raises(BadInput, match="feature maps of mobilenet_v1_025 are 1 x 1 at 1 px"):
             model.explain([encoded("JPEG", 0)])

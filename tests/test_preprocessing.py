@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from sample_images import for_seeds, gradient, jpeg, make_image, value
 
 from preprocessing import cifarnet, inception, lenet, none, vgg
 from preprocessing.decoding import decode
 from preprocessing.preprocessing_factory import describe_preprocessing, get_preprocessing, to_pixels
-from preprocessing.schemes import PREPROCESSING
+from preprocessing.schemes import PREPROCESSING, is_distorted
 from slim_on_tf2 import tf
 from system.errors import BadInput
 
@@ -37,42 +38,6 @@ EPSILON = float(np.finfo(np.float32).eps)
 TOLERANCE = 8 * EPSILON + 5e-7
 TOLERANCE_OF_255 = 8 * 255 * EPSILON
 SIZES = [(375, 500), (90, 400), (401, 33), (128, 128), (37, 41)]
-
-
-def make_image(height, width, channels=3, seed=0):
-    """The images of golden/preprocessing.json: waves with noise."""
-    rng = np.random.RandomState(seed)
-    y, x = np.mgrid[0:height, 0:width]
-    waves = [
-        127 + 127 * np.sin(x / (9.0 + 3 * i) + i) * np.cos(y / (11.0 + 2 * i))
-        for i in range(channels)
-    ]
-    noise = rng.normal(0, 8, (height, width, channels))
-    return np.clip(np.stack(waves, -1) + noise, 0, 255).astype(np.uint8)
-
-
-def jpeg(pixels):
-    file = io.BytesIO()
-    # Without chroma subsampling, so that the border of a window decodes as inside the image.
-    Image.fromarray(pixels).save(file, "JPEG", quality=95, subsampling=0)
-    return file.getvalue()
-
-
-def gradient(height, width):
-    """An image whose red is the column and whose green is the row."""
-    y, x = np.mgrid[0:height, 0:width]
-    return np.stack([x * 255 // width, y * 255 // height, 0 * x + 128], -1).astype(np.uint8)
-
-
-def value(tensor):
-    with tf.Session() as session:
-        return session.run(tensor)
-
-
-def for_seeds(function, count):
-    """The results of `function` for the seeds [0, 5] to [count - 1, 5], stacked."""
-    dataset = tf.data.Dataset.range(count).map(lambda i: function(tf.stack([i, 5]))).batch(count)
-    return value(tf.data.make_one_shot_iterator(dataset).get_next())
 
 
 @pytest.mark.parametrize("case", GOLDEN)
@@ -464,6 +429,18 @@ def test_to_pixels_of_cifarnet_stretches_each_image(channels):
     assert not restored[1].any()
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", [name for name in SCHEMES if name != "cifarnet"])
+def test_network_range_is_inverse_of_pixel_range(name, channels):
+    pixels = make_image(9, 7, channels).astype(np.float32)
+    images = value(SCHEMES[name].to_network_range(tf.constant(pixels)))
+    low, high = RANGES[name]
+    assert low <= images.min() < images.max() <= high
+    np.testing.assert_allclose(
+        SCHEMES[name].to_pixel_range(images), pixels, atol=TOLERANCE_OF_255, rtol=0
+    )
+
+
 def test_to_pixels_saturates():
     beyond = np.array([[[[-1.5, 1.5, 0.0]]]], np.float32)
     pixels_of = to_pixels("inception")
@@ -486,12 +463,20 @@ def test_unknown_scheme_is_rejected():
             ask()
 
 
-def test_table_is_read_without_tensorflow():
-    code = "import sys, preprocessing.schemes as f; print(*f.PREPROCESSING, *sys.modules)"
+def test_tables_are_read_without_tensorflow():
+    code = (
+        "import sys, preprocessing.schemes as s, preprocessing.augmentations as a; "
+        "print(*s.PREPROCESSING, *a.AUGMENTATIONS, *sys.modules)"
+    )
     root = Path(__file__).parent.parent
     answer = subprocess.check_output([sys.executable, "-c", code], cwd=root, text=True)
-    assert answer.split()[:5] == list(SCHEMES)
+    assert answer.split()[:9] == [*SCHEMES, "published", "none", "light", "strong"]
     assert "tensorflow" not in answer.split()
+
+
+@pytest.mark.parametrize("name", PREPROCESSING)
+def test_table_knows_which_schemes_distort(name):
+    assert is_distorted(name) == hasattr(SCHEMES[name], "preprocess_for_train")
 
 
 @pytest.mark.parametrize("name", PREPROCESSING)

@@ -61,10 +61,10 @@ def test_diverged_checkpoint_is_deleted(run_dir):
 def test_best_checkpoint_survives_a_restart(run_dir):
     best = BestCheckpoint(run_dir)
     assert best.checkpoint is None
-    assert best.save_if_best(str(run_dir / "model.ckpt-3"), 3, 0.5, 1.0)
-    assert best.save_if_best(str(run_dir / "model.ckpt-6"), 6, 0.8, 0.7)
+    assert best.save_if_best(str(run_dir / "model.ckpt-3"), 3, {"accuracy": 0.5, "loss": 1.0})
+    assert best.save_if_best(str(run_dir / "model.ckpt-6"), 6, {"accuracy": 0.8, "loss": 0.7})
     again = BestCheckpoint(run_dir)
-    assert not again.save_if_best(str(run_dir / "model.ckpt-9"), 9, 0.8, 0.6)
+    assert not again.save_if_best(str(run_dir / "model.ckpt-9"), 9, {"accuracy": 0.8, "loss": 0.6})
     assert again.accuracy == 0.8
     for file in run_dir.glob("model.ckpt-*"):
         file.unlink()  # what the run itself keeps goes its own way
@@ -73,7 +73,9 @@ def test_best_checkpoint_survives_a_restart(run_dir):
 
 
 def test_best_checkpoint_of_a_later_step_is_discarded(run_dir):
-    BestCheckpoint(run_dir).save_if_best(str(run_dir / "model.ckpt-6"), 6, 0.8, 0.7)
+    BestCheckpoint(run_dir).save_if_best(
+        str(run_dir / "model.ckpt-6"), 6, {"accuracy": 0.8, "loss": 0.7}
+    )
     best = BestCheckpoint(run_dir)
     best.discard_after(6)
     assert best.accuracy == 0.8
@@ -83,7 +85,9 @@ def test_best_checkpoint_of_a_later_step_is_discarded(run_dir):
 
 
 def test_best_checkpoint_of_deleted_steps_is_discarded(run_dir):
-    BestCheckpoint(run_dir).save_if_best(str(run_dir / "model.ckpt-6"), 6, 0.8, 0.7)
+    BestCheckpoint(run_dir).save_if_best(
+        str(run_dir / "model.ckpt-6"), 6, {"accuracy": 0.8, "loss": 0.7}
+    )
     assert resume.delete_from_step(run_dir, 6) == str(run_dir / "model.ckpt-3")
     assert BestCheckpoint(run_dir).record is None
 

@@ -4,8 +4,24 @@ from types import SimpleNamespace
 import pytest
 
 from slim_on_tf2 import tf
-from training.optimization import batch_norm_decay, configure_learning_rate
+from system.errors import BadInput
+from training.optimization import batch_norm_decay
 from training.schedule import Schedule, make_schedule
+
+
+def schedule_flags(**changes):
+    """The flags that a schedule reads."""
+    flags = {
+        "batch_size": 10,
+        "accumulate_steps": 1,
+        "num_epochs": 1,
+        "max_number_of_steps": None,
+        "summary_steps": 10,
+        "eval_steps": None,
+        "warmup_epochs": 0.0,
+        "head_init": "zeros",
+    }
+    return SimpleNamespace(**flags | changes)
 
 
 def test_epoch_ends_at_the_step_that_reads_its_last_image():
@@ -36,14 +52,27 @@ def test_eval_steps_replaces_the_epochs():
 def test_last_step_reads_every_image_of_the_last_epoch(
     examples, batch_size, num_epochs, max_number_of_steps, last_step
 ):
-    flags = SimpleNamespace(
-        batch_size=batch_size,
-        num_epochs=num_epochs,
-        max_number_of_steps=max_number_of_steps,
-        summary_steps=10,
-        eval_steps=None,
+    flags = schedule_flags(
+        batch_size=batch_size, num_epochs=num_epochs, max_number_of_steps=max_number_of_steps
     )
     assert make_schedule(flags, examples).last_step == last_step
+
+
+def test_accumulated_batches_make_fewer_steps():
+    flags = schedule_flags(batch_size=5, num_epochs=2, accumulate_steps=4)
+    schedule = make_schedule(flags, 100)
+    assert (schedule.last_step, schedule.batch_size, schedule.epoch(10)) == (10, 20, 2.0)
+
+
+def test_fitted_head_is_validated_before_the_first_step():
+    assert make_schedule(schedule_flags(head_init="fit"), 100).validates(0)
+    assert not make_schedule(schedule_flags(), 100).validates(0)
+
+
+def test_warmup_longer_than_the_run_is_refused():
+    flags = schedule_flags(batch_size=10, num_epochs=2, warmup_epochs=2)
+    with pytest.raises(BadInput, match=r"--warmup_epochs 2: the run has only 2 epochs"):
+        make_schedule(flags, 100)
 
 
 def test_batch_norm_decay_grows_to_its_maximum():
@@ -56,14 +85,3 @@ def test_batch_norm_decay_grows_to_its_maximum():
     assert decays[0] == pytest.approx(0.1)
     assert decays[41] == pytest.approx(42 / 51)
     assert decays[-1] == pytest.approx(0.99)
-
-
-def test_learning_rate_is_a_staircase():
-    flags = SimpleNamespace(
-        learning_rate=0.0002, learning_rate_decay_factor=0.7, num_epochs_per_decay=2, batch_size=10
-    )
-    step = tf.placeholder(tf.int64, [])
-    rate = configure_learning_rate(flags, step, num_examples=3320)
-    with tf.Session() as session:
-        for at, stairs in ((0, 0), (663, 0), (664, 1), (1327, 1), (1328, 2), (23239, 34)):
-            assert session.run(rate, {step: at}) == pytest.approx(0.0002 * 0.7**stairs, rel=1e-5)

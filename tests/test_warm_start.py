@@ -71,7 +71,7 @@ def test_all_but_the_head_is_restored_from_either_format(checkpoint, capsys):
     # An optimizer's slot, Net/conv/weights/Adam, does not count as unused.
     assert capsys.readouterr().out.splitlines() == [
         f"Restored 4 variables ({parameters} parameters) from {checkpoint}",
-        "Excluded, randomly initialized: 2 (Net/Logits/weights, Net/Logits/biases)",
+        "Excluded, not restored: 2 (Net/Logits/weights, Net/Logits/biases)",
     ]
 
 

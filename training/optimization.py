@@ -1,30 +1,80 @@
-"""How weights change: learning rate, optimizer, trained variables, moving averages."""
+"""How weights change: optimizer, trained variables, moving averages."""
 
 from checkpointing.scope_names import in_scopes
 from slim_on_tf2 import slim, tf
 from system.errors import BadInput
+from training.gradients import GradientTransform
+from training.layer_rates import LayerwiseOptimizer
 from training.optimizers import OPTIMIZERS
 
 
-def configure_learning_rate(flags, global_step, num_examples):
-    """Returns the learning rate of `global_step`, a float32 scalar tensor.
+def configure_optimizer(flags, learning_rate, multipliers):
+    """Returns the optimizer that the flags ask for.
 
-    A staircase: `flags.learning_rate`, multiplied by `flags.learning_rate_decay_factor` after each
-    `flags.num_epochs_per_decay` epochs.
+    Args:
+      flags: the flags of train_flowers.py: `optimizer`, a key of `OPTIMIZERS`, and its flags.
+      learning_rate: float32 scalar tensor.
+      multipliers: variable -> multiplier of its learning rate, as from `rate_multipliers`.
     """
-    return tf.train.exponential_decay(
-        flags.learning_rate,
-        global_step * flags.batch_size,
-        decay_steps=max(1, round(flags.num_epochs_per_decay * num_examples)),
-        decay_rate=flags.learning_rate_decay_factor,
-        staircase=True,
-    )
+    row = OPTIMIZERS[flags.optimizer]
+    arguments = {name: getattr(flags, flag) for name, flag in row.flags.items()}
+    if row.epsilon is not None:
+        arguments["epsilon"] = row.epsilon if flags.opt_epsilon is None else flags.opt_epsilon
+    if flags.optimizer == "adamw":
+        arguments["weight_decay"] = flags.weight_decay
+    optimizer_class = AdamW if flags.optimizer == "adamw" else getattr(tf.train, row.class_name)
+
+    def make(rate):
+        return optimizer_class(rate, **arguments)
+
+    if set(multipliers.values()) == {1.0}:
+        optimizer = make(learning_rate)
+    else:
+        optimizer = LayerwiseOptimizer(make, learning_rate, multipliers)
+    if flags.accumulate_steps == 1 and not flags.clip_gradient_norm:
+        return optimizer
+    return GradientTransform(optimizer, flags.accumulate_steps, flags.clip_gradient_norm)
 
 
-def configure_optimizer(name, learning_rate):
-    """Returns the optimizer `name`, a key of `OPTIMIZERS`, with a scalar learning rate."""
-    class_name, arguments = OPTIMIZERS[name]
-    return getattr(tf.train, class_name)(learning_rate, **arguments)
+def accumulate_fn(optimizer, fetches):
+    """Returns the function that runs the batches of a step before the last one.
+
+    Args:
+      optimizer: the optimizer, after its gradients were applied.
+      fetches: a dict of tensors to fetch.
+
+    Returns:
+      A function for `MonitoredSession.run_step_fn`, which calls no hooks; it returns the fetched
+      values.
+    """
+    accumulate_op = getattr(optimizer, "accumulate_op", None)
+
+    def accumulate(step_context):
+        return step_context.session.run({**fetches, "accumulate": accumulate_op})
+
+    return accumulate
+
+
+class AdamW(tf.train.AdamOptimizer):
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2).
+
+    Each step also subtracts learning rate * weight decay * w from the kernels, which are the
+    variables of two or more dimensions; biases and batch norm do not decay.
+    """
+
+    def __init__(self, learning_rate, weight_decay, **arguments):
+        """Takes the factor of the decay, and what Adam takes."""
+        super().__init__(learning_rate, name="Adam", **arguments)
+        self._rate, self._weight_decay = learning_rate, weight_decay
+
+    def apply_gradients(self, grads_and_vars, global_step=None, name=None):
+        """Decays the kernels of `grads_and_vars`, then applies Adam's update; returns an op."""
+        gradients = [gradient for gradient, _ in grads_and_vars if gradient is not None]
+        kernels = [v for g, v in grads_and_vars if g is not None and v.shape.rank >= 2]
+        with tf.control_dependencies(gradients):  # which are those of the weights before the decay
+            decays = [v.assign_sub(self._rate * self._weight_decay * v) for v in kernels]
+        with tf.control_dependencies(decays):
+            return super().apply_gradients(grads_and_vars, global_step, name)
 
 
 def get_variables_to_train(trainable_scopes):
@@ -64,12 +114,32 @@ def batch_norm_decay(global_step):
     return tf.minimum(0.99, (1 + steps) / (10 + steps))
 
 
-def update_moving_averages(train_op, decay):
-    """Returns an op that updates the moving averages of the model variables after `train_op`.
+def add_moving_averages(train_op, init_fn, decay):
+    """Adds exponential moving averages of the model variables to a training.
 
-    In the first steps the decay is lower, (1 + n) / (10 + n), so that the averages soon forget the
-    values from before the pretrained weights were restored.
+    In the first steps the decay is lower, (1 + n) / (10 + n), as in
+    `tf.train.ExponentialMovingAverage`.
+
+    Args:
+      train_op: the op of a training step.
+      init_fn: the init_fn of the `tf.train.Scaffold`, or None.
+      decay: float, or None for no averages.
+
+    Returns:
+      An op that updates the averages after `train_op`, and an init_fn after which the averages
+      equal the variables. Without a decay, the arguments.
     """
+    if decay is None:
+        return train_op, init_fn
     averages = tf.train.ExponentialMovingAverage(decay, tf.train.get_global_step())
+    variables = slim.get_model_variables()
     with tf.control_dependencies([train_op]):
-        return averages.apply(slim.get_model_variables())
+        update_op = averages.apply(variables)
+    start_op = tf.group(*[averages.average(v).assign(v) for v in variables])
+
+    def init_with_averages(scaffold, session):
+        if init_fn:
+            init_fn(scaffold, session)
+        session.run(start_op)
+
+    return update_op, init_with_averages

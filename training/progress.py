@@ -6,11 +6,21 @@ import time
 class Progress:
     """Averages the metrics of training steps, and reports them."""
 
-    def __init__(self, schedule, log, start_step):
-        """Takes the run's `Schedule` and `MetricsLog`; the time left is measured from here."""
+    def __init__(self, flags, schedule, log, start_step):
+        """Takes what describes the run; the time left is measured from here.
+
+        Args:
+          flags: the flags of train_flowers.py.
+          schedule: the run's `Schedule`.
+          log: the run's `MetricsLog`.
+          start_step: the step at which the training starts or resumes.
+        """
         self._schedule = schedule
         self._log = log
         self._start_step = start_step
+        self._batch_size = flags.batch_size
+        is_mixed = flags.mixup_alpha or flags.cutmix_alpha
+        self._accuracy_of = " of the larger label" if is_mixed else ""
         self._started = time.perf_counter()
         self._reset()
         if start_step and start_step >= schedule.last_step:
@@ -21,26 +31,30 @@ class Progress:
         print(f"Run: {plan}", flush=True)
 
     def _reset(self):
-        self._sums, self._steps, self._seconds, self._waited = {}, 0, 0.0, 0.0
+        self._sums, self._batches, self._seconds, self._waited = {}, 0, 0.0, 0.0
 
-    def add(self, results, seconds):
-        """Adds one training step.
+    def start(self):
+        """Starts the clock of a step."""
+        self._clock = time.perf_counter()
+
+    def add(self, results):
+        """Adds one batch, which took the time since `start` or the batch before.
 
         Args:
-          results: a dict of the step's values: `metrics`, a dict of float scalars, and `waited`,
-            the seconds that the step waited for its batch.
-          seconds: the duration of the step.
+          results: a dict of its values: `metrics`, a dict of float scalars, and `waited`, the
+            seconds that the batch was waited for.
         """
-        self._steps += 1
-        self._seconds += seconds
+        started, self._clock = self._clock, time.perf_counter()
+        self._batches += 1
+        self._seconds += self._clock - started
         self._waited += float(results["waited"])
         for name, value in results["metrics"].items():
             self._sums[name] = self._sums.get(name, 0.0) + float(value)
 
     def report(self, step, learning_rate):
         """Prints and logs the means of the metrics since the last report, up to `step`."""
-        means = {name: total / self._steps for name, total in self._sums.items()}
-        speed = self._steps * self._schedule.batch_size / self._seconds
+        means = {name: total / self._batches for name, total in self._sums.items()}
+        speed = self._batches * self._batch_size / self._seconds
         input_wait = min(1.0, self._waited / self._seconds)
         speeds = {"images_per_second": speed, "input_wait": input_wait}
         self._log.add(step, "train", means | {"learning_rate": float(learning_rate)} | speeds)
@@ -50,7 +64,8 @@ class Progress:
         print(
             f"epoch {self._schedule.epoch(step):.2f}  step {step}/{self._schedule.last_step}  "
             f"loss {means['loss']:.4f}  total {means['total_loss']:.4f}  "
-            f"accuracy {means['accuracy']:.3f}  {speed:.1f} images/s  "
+            f"accuracy{self._accuracy_of} {means['accuracy']:.3f}  "
+            f"rate {learning_rate:.2g}  {speed:.1f} images/s  "
             f"{format_duration(seconds_per_step * (self._schedule.last_step - step))} left",
             flush=True,
         )

@@ -15,12 +15,15 @@ from training.run_record import (
 )
 
 
-def find_start(log_dir, run):
+def find_start(log_dir, run, schedule):
     """Finds the checkpoint from which a run resumes, and writes run.json.
+
+    A run that ended within its --max_minutes is over, although its schedule was longer.
 
     Args:
       log_dir: the run's folder.
       run: the `Run` that starts now.
+      schedule: its `Schedule`.
 
     Returns:
       The path of the latest valid checkpoint and its global step, or None and 0.
@@ -43,7 +46,13 @@ def find_start(log_dir, run):
         for change in changed_flags(old, run):
             print(f"Changed: {change}", flush=True)
     write_run(log_dir, run)
-    return checkpoint, global_step_of(checkpoint) if checkpoint else 0
+    if not checkpoint:
+        return None, 0
+    step = global_step_of(checkpoint)
+    budget = run.flags.get("max_minutes")
+    if budget and old.ended and old.flags.get("max_minutes") == budget:
+        schedule.last_step = min(step, schedule.last_step)
+    return checkpoint, step
 
 
 def latest_valid_checkpoint(log_dir):

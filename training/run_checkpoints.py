@@ -10,6 +10,9 @@ from checkpointing.files import locate_checkpoint
 from system.errors import BadInput
 from system.files import atomic_write
 
+# What --best_by compares: metric -> whether a higher value is better.
+CRITERIA = {"accuracy": True, "loss": False, "balanced_accuracy": True}
+
 
 def find_checkpoint(log_dir, which="best"):
     """Returns the path of a checkpoint of a run.
@@ -40,6 +43,25 @@ def find_checkpoint(log_dir, which="best"):
     return locate_checkpoint(which)
 
 
+def find_weights(log_dir, which="best", moving_averages=False):
+    """Finds a checkpoint of a run, and whether its moving averages are to be used.
+
+    Args:
+      log_dir, which: as for `find_checkpoint`.
+      moving_averages: whether they are asked for. Of the best checkpoint they are used without
+        being asked for, if their validation was the better one.
+
+    Returns:
+      (path, whether to use the moving averages).
+
+    Raises:
+      BadInput: there is no such checkpoint.
+    """
+    path = find_checkpoint(log_dir, which)
+    best = BestCheckpoint(log_dir).record if which == "best" else None
+    return path, bool(moving_averages or (best and best.get("moving_averages")))
+
+
 def saved_checkpoints(log_dir):
     """Lists the checkpoints in `log_dir`, oldest first, by their files.
 
@@ -53,22 +75,25 @@ def saved_checkpoints(log_dir):
 
 
 class BestCheckpoint:
-    """log_dir/best: the checkpoint with the highest validation accuracy, and best.json.
+    """log_dir/best: the checkpoint with the best validation, and best.json.
 
-    best.json (step, accuracy, loss, checkpoint) is written after the files of its checkpoint and
-    before older ones are removed, so it always names a complete checkpoint.
+    best.json (step, the metrics of its validation, whether they are those of the moving averages,
+    checkpoint) is written after the files of its checkpoint and before older ones are removed, so
+    it always names a complete checkpoint.
     """
 
-    def __init__(self, log_dir):
+    def __init__(self, log_dir, criterion="accuracy"):
         """Reads what an earlier session of the run left, if anything.
 
         Args:
           log_dir: the run's folder.
+          criterion: a key of `CRITERIA`, the metric that decides.
 
         Raises:
           BadInput: best.json is broken.
         """
         self.folder = Path(log_dir, "best")
+        self.criterion = criterion
         self._json = self.folder / "best.json"
         self.record = self._read()
 
@@ -93,7 +118,7 @@ class BestCheckpoint:
 
     @property
     def accuracy(self):
-        """The highest validation accuracy so far, in [0, 1]; None before the first validation."""
+        """The accuracy of the best validation so far, in [0, 1]; None before the first."""
         return self.record["accuracy"] if self.record else None
 
     @property
@@ -101,16 +126,31 @@ class BestCheckpoint:
         """The path of the best checkpoint; None before the first validation."""
         return str(self.folder / self.record["checkpoint"]) if self.record else None
 
-    def save_if_best(self, checkpoint, step, accuracy, loss):
-        """Copies `checkpoint` if its accuracy is the highest so far; returns whether it is."""
-        if self.record and accuracy <= self.record["accuracy"]:
+    def is_better(self, metrics, other):
+        """Whether metrics (name -> number) are better than others by the criterion."""
+        if other is None or other.get(self.criterion) is None:
+            return True
+        ours, theirs = metrics[self.criterion], other[self.criterion]
+        return ours > theirs if CRITERIA[self.criterion] else ours < theirs
+
+    def save_if_best(self, checkpoint, step, metrics, moving_averages=False):
+        """Copies `checkpoint` if its metrics are the best so far; returns whether they are.
+
+        Args:
+          checkpoint: its path.
+          step: its global step.
+          metrics: name -> number, with `accuracy`, `loss` and the criterion.
+          moving_averages: whether the metrics are those of the moving averages.
+        """
+        if not self.is_better(metrics, self.record):
             return False
         self.folder.mkdir(exist_ok=True)
         name = Path(checkpoint).name
         for file in Path(checkpoint).parent.glob(f"{name}.*"):
             with atomic_write(self.folder / file.name) as path:
                 _link_or_copy(file, path)
-        self.record = {"step": step, "accuracy": accuracy, "loss": loss, "checkpoint": name}
+        self.record = {"step": step, **metrics, "moving_averages": moving_averages}
+        self.record["checkpoint"] = name
         with atomic_write(self._json) as path:
             path.write_text(json.dumps(self.record, indent=2) + "\n")
         for file in self.folder.glob("model.ckpt-*"):

@@ -20,6 +20,8 @@ INITIAL_WEIGHTS_FLAGS = (
     "checkpoint_exclude_scopes",
     "restore_moving_averages",
     "ignore_missing_vars",
+    "continue_from",
+    "head_init",
 )
 
 
@@ -46,6 +48,10 @@ class Run:
     flags: dict
     versions: dict
     moving_average_decay: float | None = field(metadata=_FIXED, default=None)
+    accumulate_steps: int = field(metadata=_FIXED, default=1)
+    balanced_sampling: bool = field(metadata=_FIXED, default=False)
+    layer_decay: float | None = field(metadata=_FIXED, default=None)
+    learning_rate_multipliers: str | None = field(metadata=_FIXED, default=None)
     ended: bool = False  # whether nothing is left to train: last step reached, or loss diverged
 
 

@@ -1,18 +1,17 @@
 """Validation during training: saves, evaluates the split, keeps the best checkpoint."""
 
-import numpy as np
-
 from training.metrics_log import LOSS_TAG
 
 
 class Validation:
     """Evaluates the weights of a step on the validation split."""
 
-    def __init__(self, log_dir, evaluator, saver, log, best, stop):
+    def __init__(self, flags, schedule, evaluator, saver, log, best, stop):
         """Takes what validates, and where its results go.
 
         Args:
-          log_dir: the run's folder.
+          flags: the flags of train_flowers.py.
+          schedule: the run's `Schedule`.
           evaluator: an `evaluation.evaluator.Evaluator` of the validation split.
           saver: the `tf.train.Saver` of the training.
           log: the run's `MetricsLog`.
@@ -20,18 +19,33 @@ class Validation:
           stop: a `StopRequest`, which interrupts the evaluation.
         """
         self.best = best
-        self._prefix = f"{log_dir}/model.ckpt"
-        self._evaluator = evaluator
+        self._schedule = schedule
+        self._prefix = f"{flags.log_dir}/model.ckpt"
+        self._evaluators = [evaluator]
+        if flags.moving_average_decay:
+            self._evaluators.append(evaluator.of_moving_averages())
         self._saver = saver
         self._log = log
         self._stop = stop
+        self._early_stopping_epochs = flags.early_stopping_epochs
 
     def accuracies(self):
         """The accuracy of each validation of the run so far, a list of floats in [0, 1]."""
         return list(self._log.validations().values())
 
+    def is_over(self, step):
+        """Whether the run ends at `step`: the last one, or too long without a better validation."""
+        if step >= self._schedule.last_step:
+            return True
+        if self._early_stopping_epochs is None or not self.best.record:
+            return False
+        epochs = self._schedule.epoch(step - self.best.record["step"])
+        return epochs >= self._early_stopping_epochs
+
     def run(self, session, step):
         """Saves the weights of `step` if they are not saved yet, and evaluates them.
+
+        With moving averages, both are evaluated, and the better ones count.
 
         Args:
           session: the managed session of the training.
@@ -46,16 +60,32 @@ class Validation:
                 )
 
             session.run_step_fn(save)
-        evaluation = self._evaluator.evaluate(checkpoint, interrupted=lambda: bool(self._stop))
-        if evaluation is None:
+        found = [self._evaluate(evaluator, checkpoint) for evaluator in self._evaluators]
+        if None in found:
             return
-        loss, accuracy = float(np.mean(evaluation.losses)), evaluation.accuracy
-        is_best = self.best.save_if_best(checkpoint, step, accuracy, loss)
-        self._log.add(step, "validation", {"loss": loss, "accuracy": accuracy})
-        self._log.add_scalars(step, "validation", {LOSS_TAG: loss, "accuracy": accuracy})
+        uses_averages = len(found) > 1 and self.best.is_better(found[1], found[0])
+        metrics = found[uses_averages]
+        is_best = self.best.save_if_best(checkpoint, step, metrics, uses_averages)
+        row = dict(metrics)
+        if len(found) > 1:
+            row |= {"raw_accuracy": found[0]["accuracy"], "averages_accuracy": found[1]["accuracy"]}
+        self._log.add(step, "validation", row)
+        scalars = {LOSS_TAG if name == "loss" else name: value for name, value in row.items()}
+        self._log.add_scalars(step, "validation", scalars)
+        of_which = ""
+        if len(found) > 1:
+            of_which = " with the moving averages" if uses_averages else " with the raw weights"
+        count = self._evaluators[0].dataset.num_samples
         print(
-            f"validation  step {step}  loss {loss:.4f}  "
-            f"accuracy {accuracy:.3f} of {len(evaluation.losses)} images"
+            f"validation  step {step}  loss {metrics['loss']:.4f}  "
+            f"accuracy {metrics['accuracy']:.3f} of {count} images{of_which}"
             f"{', best so far' if is_best else ''}",
             flush=True,
         )
+
+    def _evaluate(self, evaluator, checkpoint):
+        """Returns the metrics of one set of weights, name -> float; None if interrupted."""
+        evaluation = evaluator.evaluate(checkpoint, interrupted=lambda: bool(self._stop))
+        if evaluation is None:
+            return None
+        return evaluation.metrics()

@@ -1,0 +1,110 @@
+"""What the flags of train_flowers.py need together, and defaults that depend on other flags."""
+
+from pathlib import Path
+
+from checkpointing.checkpoint_path import NONE, check_checkpoint_path
+from checkpointing.files import refuse_glob_characters
+from datasets import dataset_factory
+from datasets.dataset_factory import DEFAULT_DATASET
+from datasets.description import find_shards
+from nets.networks import check_image_size, find_network
+from system.errors import BadInput
+from system.files import has_files
+from training.flag_rules import check_effects, check_features
+from training.recipes import apply_recipe
+from training.run_checkpoints import find_weights, saved_checkpoints
+from training.run_record import read_run
+
+EPOCHS = 70  # of 10 images per step: one GPU's night
+
+
+def check_together(flags, given):
+    """Applies the recipe, refuses what cannot work, and fills in defaults that depend on others.
+
+    Args:
+      flags: the flags, changed in place.
+      given: the names of those that were given.
+
+    Raises:
+      BadInput: names the flag, what was expected, and the cure.
+    """
+    if flags.continue_from:
+        fill_in_earlier_run(flags, given)
+    network = fill_in_network(flags)
+    fill_in_dataset(flags)
+    apply_recipe(flags, given, network)
+    check_effects(flags, given)
+    if flags.max_number_of_steps is None and flags.num_epochs is None:
+        flags.num_epochs = EPOCHS
+    if flags.checkpoint_exclude_scopes is None:
+        flags.checkpoint_exclude_scopes = ",".join(network.head_scopes)
+    flags.log_dir = str(Path(flags.log_dir or Path("runs", flags.dataset_name or DEFAULT_DATASET)))
+    refuse_glob_characters(flags.log_dir)
+    if saved_checkpoints(flags.log_dir):
+        return  # a resumed run does not read its initial weights
+    if flags.checkpoint_path is None and network.checkpoint is None:
+        flags.checkpoint_path = NONE
+    flags.checkpoint_path = check_checkpoint_path(flags.checkpoint_path, flags.model_name)
+    check_features(flags)
+
+
+def fill_in_earlier_run(flags, given):
+    """Takes network, images and all weights from the run `flags.continue_from`.
+
+    Raises:
+      BadInput: it is no run, has no checkpoint, or is the run that is to be trained.
+    """
+    earlier = read_run(flags.continue_from)
+    if flags.log_dir and Path(flags.log_dir).resolve() == Path(flags.continue_from).resolve():
+        raise BadInput(
+            f"--continue_from {flags.continue_from} is the --log_dir itself; give a new --log_dir, "
+            "or leave --continue_from out to resume the run"
+        )
+    for name in ("model_name", "image_size", "preprocessing_name", "use_grayscale"):
+        if name in given and getattr(flags, name) != getattr(earlier, name):
+            raise BadInput(
+                f"--{name} {getattr(flags, name)}: --continue_from {flags.continue_from} was "
+                f"trained with {getattr(earlier, name)}; leave the flag out"
+            )
+        setattr(flags, name, getattr(earlier, name))
+    if not {"dataset_dir", "dataset_name"} & given:
+        flags.dataset_dir = earlier.dataset_dir
+    if not flags.log_dir:
+        raise BadInput("--continue_from needs a new --log_dir")
+    flags.checkpoint_path, flags.restore_moving_averages = find_weights(flags.continue_from)
+    flags.checkpoint_exclude_scopes = ""
+
+
+def fill_in_network(flags):
+    """Returns the `Network`, and fills in its image size, preprocessing and channels."""
+    network = find_network(flags.model_name)
+    flags.image_size = flags.image_size or network.image_size
+    check_image_size(flags.model_name, flags.image_size)
+    flags.train_image_size = flags.train_image_size or flags.image_size
+    check_image_size(flags.model_name, flags.train_image_size)
+    flags.preprocessing_name = flags.preprocessing_name or network.preprocessing
+    flags.use_grayscale = flags.use_grayscale or network.channels == 1
+    return network
+
+
+def fill_in_dataset(flags):
+    """Fills in --dataset_dir, which has to exist unless the dataset is downloaded by its name.
+
+    Raises:
+      BadInput: there is no such folder or dataset, or the folder holds images without TFRecords.
+    """
+    named = flags.dataset_name or not flags.dataset_dir
+    flags.dataset_dir = str(
+        flags.dataset_dir or Path("data", flags.dataset_name or DEFAULT_DATASET)
+    )
+    if named and not has_files(flags.dataset_dir):
+        dataset_factory.find_dataset(flags.dataset_name or DEFAULT_DATASET)
+    elif not Path(flags.dataset_dir).is_dir():
+        raise BadInput(
+            f"--dataset_dir {flags.dataset_dir} is not a folder; convert_flowers.py makes one"
+        )
+    elif any(Path(flags.dataset_dir).glob("*/*.[jJ]*")) and not find_shards(flags.dataset_dir):
+        raise BadInput(
+            f"--dataset_dir {flags.dataset_dir} holds images and no TFRecords; make them: python "
+            f"convert_flowers.py --photos_dir {flags.dataset_dir} --dataset_dir data/mine"
+        )

@@ -1,0 +1,206 @@
+"""The head of a warm-started network: its layer, and its initial weights."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.model_selection import train_test_split
+
+from checkpointing.scope_names import in_scopes, split_scopes
+from nets.features import last_layer
+from slim_on_tf2 import slim, tf
+from system.errors import BadInput
+from training.class_weights import get_class_weights
+from training.features import get_features, read_features
+from training.flag_rules import BALANCED
+
+HELD_OUT = 0.2  # of the training images, on which the strength of the L2 penalty is chosen
+# scikit-learn's inverse strengths, from strong to weak; the search stops where the loss rises.
+INVERSE_STRENGTHS = tuple(10.0 ** (exponent / 2) for exponent in range(-8, 5))
+MOST_ITERATIONS = 200
+
+
+@dataclass(frozen=True)
+class Head:
+    """The variables of the layer that computes logits.
+
+    Attributes:
+      kernel: a variable [depth, classes] or [1, 1, depth, classes].
+      biases: a variable [classes], or None.
+    """
+
+    kernel: tf.Variable
+    biases: tf.Variable | None
+
+    def logits(self, features):
+        """Applies the layer to features, float32 [batch, depth]; returns [batch, classes]."""
+        classes = self.kernel.shape[-1]
+        logits = tf.matmul(features, tf.reshape(self.kernel, [-1, classes]))
+        return logits if self.biases is None else tf.nn.bias_add(logits, self.biases)
+
+    @property
+    def variables(self):
+        """The kernel, and the biases if there are any."""
+        return [self.kernel] if self.biases is None else [self.kernel, self.biases]
+
+
+def find_head(logits):
+    """Returns the `Head` that computes `logits`, float32 [batch, classes]."""
+    kernel = last_layer(logits).inputs[1]
+    while kernel.op.inputs:
+        kernel = kernel.op.inputs[0]
+    variables = {variable.op.name: variable for variable in slim.get_model_variables()}
+    scope = kernel.op.name.rpartition("/")[0]
+    return Head(variables[kernel.op.name], variables.get(f"{scope}/biases"))
+
+
+def get_head_init_fn(flags, dataset, logits, end_points, restore_fn):
+    """Returns the `init_fn` of a `tf.train.Scaffold` that also initializes the heads.
+
+    Heads that are restored stay as they are; an auxiliary head is never fitted.
+
+    Args:
+      flags: the flags of train_flowers.py.
+      dataset: the training split, a `slim.dataset.Dataset`.
+      logits: float32 [batch, classes].
+      end_points: the network's, with the logits of an auxiliary head as `AuxLogits`.
+      restore_fn: an init_fn that restores other layers; None if nothing is restored.
+
+    Raises:
+      BadInput: the features to fit the head to cannot be computed.
+    """
+    all_logits = [logits, *(end_points[name] for name in ("AuxLogits",) if name in end_points)]
+    main_head, *_ = heads = list(map(find_head, all_logits))
+    if restore_fn:
+        excluded = split_scopes(flags.checkpoint_exclude_scopes)
+        heads = [head for head in heads if in_scopes(head.kernel.op.name, excluded)]
+    if flags.head_init == "published" or not heads:
+        return restore_fn
+    weights = get_class_weights(flags.class_weights, dataset.class_counts)
+    if flags.balanced_sampling:
+        weights = get_class_weights(BALANCED, dataset.class_counts)
+    weights = weights or [1.0] * dataset.num_classes
+    counts = np.array(list(dataset.class_counts.values()))
+    values = {}
+    for head in heads:
+        values |= zero_head(head, counts * weights)
+    if flags.head_init == "fit" and main_head in heads:
+        started = time.perf_counter()
+        features, labels = read_features(get_features(flags, dataset, flags.checkpoint_path))
+        fitted, report = fit_head(main_head, features, labels, weights, flags.seed)
+        values |= fitted
+        print(
+            f"Head: fitted to the features of {len(labels)} images in "
+            f"{time.perf_counter() - started:.1f} s; accuracy {report['accuracy']:.3f} of held-out "
+            f"training images, C {report['inverse_strength']:.3g}",
+            flush=True,
+        )
+    else:
+        print("Head: weights zero, biases the log of the class frequencies", flush=True)
+    assign_fn = slim.assign_from_values_fn({v.op.name: value for v, value in values.items()})
+
+    def init_fn(scaffold, session):
+        if restore_fn:
+            restore_fn(scaffold, session)
+        assign_fn(session)
+
+    return init_fn
+
+
+def zero_head(head, class_weights):
+    """Returns initial values that predict the class frequencies, whatever the image.
+
+    Args:
+      head: a `Head`.
+      class_weights: float [classes], the share of each class in the loss; not negative.
+
+    Returns:
+      A dict, variable -> array.
+    """
+    values = {head.kernel: np.zeros(head.kernel.shape.as_list(), np.float32)}
+    if head.biases is not None:
+        values[head.biases] = np.log(_shares(class_weights)).astype(np.float32)
+    return values
+
+
+def fit_head(head, features, labels, class_weights, seed):
+    """Fits a multinomial logistic regression to features of the frozen network.
+
+    Kumar et al. 2022, "Fine-Tuning can Distort Pretrained Features and Underperform
+    Out-of-Distribution", section 3.4, start a fine-tuning from such a head. The strength of the L2
+    penalty is chosen by the cross-entropy of held-out training images; the head is then fitted to
+    all of them.
+
+    Args:
+      head: a `Head`.
+      features: float32 [n, depth].
+      labels: int [n].
+      class_weights: float [classes], the weight of an image of each class in the loss.
+      seed: int, selects the held-out images.
+
+    Returns:
+      A dict, variable -> array; and a dict with `inverse_strength` (scikit-learn's C) and
+      `accuracy`, of the held-out images, in [0, 1].
+
+    Raises:
+      BadInput: the images are of fewer than two classes.
+    """
+    found, counts = np.unique(labels, return_counts=True)
+    if len(found) < 2:
+        raise BadInput(
+            "--head_init fit: expected training images of at least two classes; give --head_init "
+            "zeros"
+        )
+    # The penalty does not apply to the biases, so centering changes nothing but the speed.
+    mean = features.mean(axis=0)
+    centered = features - mean
+    weights = np.asarray(class_weights, np.float64)[labels]
+    kept, held_out = train_test_split(
+        np.arange(len(labels)),
+        test_size=HELD_OUT,
+        random_state=seed,
+        stratify=labels if min(counts) * HELD_OUT >= 1 else None,
+    )
+    model = LogisticRegression(warm_start=True, max_iter=MOST_ITERATIONS, tol=1e-3)
+    best = None
+    for inverse_strength in INVERSE_STRENGTHS:
+        model.set_params(C=inverse_strength).fit(centered[kept], labels[kept], weights[kept])
+        loss = log_loss(
+            labels[held_out],
+            model.predict_proba(centered[held_out]),
+            sample_weight=weights[held_out],
+            labels=model.classes_,
+        )
+        if best and loss > best[0]:
+            break
+        best = (loss, inverse_strength, model.score(centered[held_out], labels[held_out]))
+    model = LogisticRegression(C=best[1], max_iter=MOST_ITERATIONS, tol=1e-4)
+    model.fit(centered, labels, weights)
+    values = _values_of(head, model, mean, np.bincount(labels, minlength=len(class_weights)))
+    return values, {"inverse_strength": best[1], "accuracy": float(best[2])}
+
+
+def _values_of(head, model, mean, counts):
+    """The fitted weights as the head's; a class without images gets its frequency alone."""
+    coefficients, intercepts = model.coef_, model.intercept_
+    if len(model.classes_) == 2:  # scikit-learn keeps the difference of the two logits
+        coefficients = np.concatenate([-coefficients, coefficients]) / 2
+        intercepts = np.concatenate([-intercepts, intercepts]) / 2
+    kernel = np.zeros((features := coefficients.shape[1], len(counts)))
+    biases = np.log(_shares(counts))
+    kernel[:, model.classes_] = coefficients.T
+    biases[model.classes_] = intercepts - coefficients @ mean
+    assert features * len(counts) == head.kernel.shape.num_elements()
+    values = {head.kernel: kernel.reshape(head.kernel.shape.as_list()).astype(np.float32)}
+    if head.biases is not None:
+        values[head.biases] = biases.astype(np.float32)
+    return values
+
+
+def _shares(weights):
+    """The share of each class, with half an image for a class that has none."""
+    weights = np.asarray(weights, np.float64)
+    weights = np.where(weights > 0, weights, 0.5 * min(weights[weights > 0], default=1.0))
+    return weights / weights.sum()
