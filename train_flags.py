@@ -30,7 +30,8 @@ def flags_parser(docstring=""):
     # The network, and what its images look like.
     flag("model_name", "NAME", str, "inception_resnet_v2", "network")
     flag("image_size", "PX", steps, None, "side of its input (default the network's)")
-    flag("train_image_size", "PX", steps, None, "of the crops in training (default that size)")
+    scale = number(above=0, most=2)
+    flag("train_image_scale", "X", scale, 1.0, "side of training's crops, relative to that")
     schemes = one_of(PREPROCESSING)
     flag("preprocessing_name", "NAME", schemes, None, "scheme (default the network's)")
     switch("use_grayscale", "one channel; the first layer is not restored")

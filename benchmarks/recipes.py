@@ -31,7 +31,6 @@ import train_flags
 from benchmarks import keras_transfer
 from datasets.description import read_description
 from keras_conversion.layers import APPLICATIONS
-from nets.networks import find_network
 from system.errors import BadInput
 from system.files import atomic_write
 from system.flags import Parser, path, run_main, whole_number
@@ -49,7 +48,7 @@ def spelled_out(recipe, without):
     return " ".join(f"--{name}" if v is True else f"--{name} {v}" for name, v in values.items())
 
 
-# Variant -> script and flags. {image_size} is that of the network.
+# Variant -> script and flags.
 VARIANTS = {
     "tutorial": (
         f"{TRAIN} --recipe tutorial --batch_size 32 --num_epochs 6 --learning_rate 0.0005 "
@@ -75,7 +74,7 @@ VARIANTS = {
     "no_layer_decay": f"{TRAIN} --recipe best --layer_decay 1",
     "frozen_batch_norm": f"{TRAIN} --recipe best --freeze_batch_norm",
     "trained_batch_norm": f"{TRAIN} {spelled_out('best', without='freeze_batch_norm')}",
-    "full_train_image_size": f"{TRAIN} --recipe best --train_image_size {{image_size}}",
+    "full_size_crops": f"{TRAIN} --recipe best --train_image_scale 1",
     "keras_1e-4": f"{KERAS} --head_epochs 2 --epochs 4 --learning_rate 0.0001",
     "keras_1e-5": f"{KERAS} --head_epochs 2 --epochs 4 --learning_rate 0.00001",
 }
@@ -186,8 +185,7 @@ def plan(flags):
 def _trial(flags, variant, seed):
     """Returns the `Trial` of a variant and a seed."""
     folder = Path(flags.log_dir, variant, str(seed))
-    size = flags.image_size or find_network(flags.model_name).image_size
-    words = VARIANTS[variant].format(image_size=size).split()
+    words = VARIANTS[variant].split()
     for name in ("dataset_dir", "model_name", "checkpoint_path", "image_size"):
         if getattr(flags, name) is not None:
             words += [f"--{name}", str(getattr(flags, name))]

@@ -27,6 +27,8 @@ class Network:
       labels_offset: 1 if the checkpoint has the 1,000 classes of ImageNet; 0 if it has 1,001, with
         a background class before them.
       channels: channels of the images it was published for, 3 for color, 1 for grayscale.
+      flattens: whether a fully connected layer takes the flattened grid, so that the shapes of its
+        variables depend on the image size.
       has_dropout: whether the network uses dropout. Without it, its argument `is_training` controls
         batch norm only.
     """
@@ -41,6 +43,7 @@ class Network:
     checkpoint: str | None = None
     labels_offset: int = 0
     channels: int = 3
+    flattens: bool = False
     has_dropout: bool = True
 
     @property
@@ -177,6 +180,7 @@ _ROWS = (
         smallest_image_size=4,
         preprocessing="cifarnet",
         head_scopes=("CifarNet/logits",),
+        flattens=True,
     ),
     Network(
         module="nets.lenet",
@@ -187,6 +191,7 @@ _ROWS = (
         preprocessing="lenet",
         head_scopes=("LeNet/fc4",),
         channels=1,
+        flattens=True,
     ),
 )
 NETWORKS: dict[str, Network] = {row.function: row for row in _ROWS}

@@ -290,10 +290,41 @@ def test_recipe_leaves_out_what_cannot_apply(made, tmp_path):
         made / "data", "lenet", tmp_path, {"checkpoint_path": "none", "recipe": "best"}
     )
     assert flags.augmentation == "published"  # digits are neither cropped nor mirrored
+    assert flags.train_image_scale == 1  # the variables of LeNet fit one size
     flags = flags_of_call(
         made / "data", "lenet", tmp_path, {"checkpoint_path": "none", "recipe": "quick"}
     )
     assert flags.head_init == "zeros"
+
+
+@pytest.mark.parametrize(
+    ("network", "image_size", "message"),
+    [("lenet", 28, "fit one image size only"), ("inception_v3", 120, "needs at least 107 pixels")],
+)
+def test_crops_that_the_network_cannot_take_are_refused(made, network, image_size, message):
+    flags = {"train_image_scale": 0.75, "image_size": image_size, "checkpoint_path": "none"}
+    with pytest.raises(BadInput, match=message):
+        flags_of_call(made / "data", network, made / "new", flags)
+
+
+def test_smaller_crops_train_and_the_network_evaluates_at_its_size(made, tmp_path, capsys):
+    seen = []
+    with pytest.MonkeyPatch.context() as patch:
+        load_batch = train_flowers.load_batch
+        patch.setattr(
+            train_flowers,
+            "load_batch",
+            lambda *args, **sizes: seen.append(sizes["height"]) or load_batch(*args, **sizes),
+        )
+        train(
+            *(made / "data", tmp_path, capsys),
+            checkpoint_path=made / "first",
+            train_image_scale=0.75,
+            max_number_of_steps=1,
+        )
+    assert seen == [24]
+    assert read_run(tmp_path).image_size == 32
+    assert eval_flowers.evaluate(tmp_path, eval_dir=tmp_path / "eval")["image_size"] == 32
 
 
 def test_length_of_the_run_is_given_once(made, tmp_path):

@@ -34,6 +34,7 @@ def check_together(flags, given):
     fill_in_dataset(flags)
     apply_recipe(flags, given, network)
     check_effects(flags, given)
+    check_train_image_size(flags, network)
     if flags.max_number_of_steps is None and flags.num_epochs is None:
         flags.num_epochs = EPOCHS
     if flags.checkpoint_exclude_scopes is None:
@@ -80,11 +81,39 @@ def fill_in_network(flags):
     network = find_network(flags.model_name)
     flags.image_size = flags.image_size or network.image_size
     check_image_size(flags.model_name, flags.image_size)
-    flags.train_image_size = flags.train_image_size or flags.image_size
-    check_image_size(flags.model_name, flags.train_image_size)
     flags.preprocessing_name = flags.preprocessing_name or network.preprocessing
     flags.use_grayscale = flags.use_grayscale or network.channels == 1
     return network
+
+
+def check_train_image_size(flags, network):
+    """Refuses crops of another size than in evaluation that the network cannot take.
+
+    Raises:
+      BadInput: they are too small, or the network's variables fit one size only.
+    """
+    if flags.train_image_scale == 1:
+        return
+    if network.flattens:
+        raise BadInput(
+            f"--train_image_scale {flags.train_image_scale:g}: the variables of {flags.model_name} "
+            "fit one image size only; leave the flag out"
+        )
+    size = train_image_size(flags)
+    if size < network.smallest_image_size:
+        raise BadInput(
+            f"--train_image_scale {flags.train_image_scale:g}: {flags.model_name} needs at least "
+            f"{network.smallest_image_size} pixels per side, got {size}; give a larger --image_size"
+        )
+
+
+def train_image_size(flags):
+    """Returns the height and width of training's crops, in pixels.
+
+    Random crops show objects larger than evaluation does, so that a smaller side in training is
+    closer to it, and faster (Touvron et al. 2019, "Fixing the train-test resolution discrepancy").
+    """
+    return max(1, round(flags.image_size * flags.train_image_scale))
 
 
 def fill_in_dataset(flags):

@@ -21,7 +21,10 @@ _RULES = [
         "--learning_rate_decay_type cosine or polynomial",
     ),
     (
-        ("augmentation", "mixup_alpha", "cutmix_alpha", "freeze_batch_norm", "batch_norm_decay"),
+        (
+            *("augmentation", "train_image_scale", "mixup_alpha", "cutmix_alpha"),
+            *("freeze_batch_norm", "batch_norm_decay"),
+        ),
         lambda flags: flags.trainable_scopes != HEAD,
         "another value of --trainable_scopes: HEAD trains on features, not on images",
     ),

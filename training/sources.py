@@ -8,6 +8,7 @@ from nets.networks import find_network
 from preprocessing.preprocessing_factory import get_preprocessing
 from slim_on_tf2 import slim, tf
 from training.features import decode_features, get_features
+from training.flag_checks import train_image_size
 from training.flag_rules import HEAD
 from training.heads import find_head
 
@@ -52,7 +53,7 @@ def get_source(flags, dataset, checkpoint):
         return Source(
             dataset,
             preprocess,
-            flags.train_image_size,
+            train_image_size(flags),
             network,
             flags.trainable_scopes,
             is_images=True,
