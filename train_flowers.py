@@ -204,7 +204,7 @@ def train(flags, hooks=(), scaffold_fn=dict):
             shown = ImageSummary(batch | {"images": images}, run, schedule, log)
             hooks += [ModelStats(logits, flags.log_dir, images), shown]
         with (
-            explain_failures(flags, [source.dataset, validation_dataset]),
+            explain_failures(flags, [dataset, validation_dataset]),
             stop_on_signal("saving a checkpoint, then stopping") as stop,
             managed_session(flags.log_dir, scaffold, flags.save_steps, hooks) as session,
         ):

@@ -20,6 +20,7 @@ def schedule_flags(**changes):
         "eval_steps": None,
         "warmup_epochs": 0.0,
         "head_init": "zeros",
+        "learning_rate_decay_type": "exponential",
     }
     return SimpleNamespace(**flags | changes)
 

@@ -5,6 +5,7 @@ from system.errors import BadInput
 from training.optimizers import OPTIMIZERS, optimizers_with
 
 BALANCED = "balanced"  # the value of --class_weights that counts each class alike
+RANGE_TEST = "range_test"  # the learning_rate_decay_type of --find_learning_rate
 DECAY_TYPES = ("exponential", "cosine", "polynomial", "fixed")
 HEAD = "HEAD"  # the value of --trainable_scopes that trains the last layer on cached features
 

@@ -3,6 +3,7 @@
 import math
 
 from slim_on_tf2 import tf
+from training.flag_rules import RANGE_TEST
 
 NEGLIGIBLE = 0.01  # of the first rate: what trains below it hardly changes
 
@@ -38,9 +39,9 @@ def learning_rate_at(step, flags, schedule, last_step=None):
             decay_rate=flags.learning_rate_decay_factor,
             staircase=True,
         )
-    elif kind == "range_test":  # of rate_finder.py
-        share = tf.cast(step, tf.float32) / schedule.last_step
-        rate = first * tf.pow(end / first, share)
+    elif kind == RANGE_TEST:
+        steps = tf.cast(schedule.last_step if last_step is None else last_step, tf.float32)
+        rate = first * tf.pow(end / first, tf.cast(step, tf.float32) / steps)
     elif kind == "fixed":
         rate = tf.constant(first, tf.float32)
     else:

@@ -10,29 +10,18 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from slim_on_tf2 import tf
 from system.errors import BadInput
 from system.files import atomic_write
+from training.flag_rules import RANGE_TEST
 from training.metrics_log import read_rows
 
 STEPS = 100
 MINUTES = 2.0
+FEWEST_STEPS = 10
 RATES = (1e-6, 1.0)  # of the first and the last step
 SMOOTHING = 0.9  # decay of the loss's moving average
 EXPLODED = 2.0  # times the lowest loss
 SHARE = 0.1  # of the rate with the lowest loss, which is about to be too high
-
-
-class _BeforeTheEnd(tf.train.SessionRunHook):
-    """Stops before the last step, which would validate."""
-
-    def __init__(self, last_step):
-        self._left = last_step - 1
-
-    def after_run(self, run_context, run_values):
-        self._left -= 1
-        if self._left <= 0:
-            run_context.request_stop()
 
 
 def find_learning_rate(flags, train):
@@ -52,12 +41,12 @@ def find_learning_rate(flags, train):
     with tempfile.TemporaryDirectory(prefix="find_learning_rate") as folder:
         test = type(flags)(**vars(flags))
         test.log_dir = str(Path(folder, "run"))
-        test.learning_rate_decay_type, test.learning_rate = "range_test", RATES[0]
-        test.end_learning_rate, test.warmup_epochs = RATES[1], 0.0
+        test.learning_rate_decay_type, test.warmup_epochs = RANGE_TEST, 0.0
+        test.learning_rate, test.end_learning_rate = RATES
         test.max_number_of_steps, test.num_epochs, test.summary_steps = STEPS, None, 1
-        test.eval_steps, test.max_minutes, test.head_init = STEPS, MINUTES, flags.head_init
+        test.eval_steps, test.max_minutes = STEPS + 1, MINUTES
         try:
-            train(test, hooks=[_BeforeTheEnd(STEPS)])
+            train(test)
         except BadInput as error:
             if "not a finite number" not in str(error):
                 raise
@@ -65,8 +54,11 @@ def find_learning_rate(flags, train):
     rows = [row for row in rows if row["split"] == "train"]
     rates = np.array([float(row["learning_rate"]) for row in rows])
     losses = np.array([float(row["total_loss"]) for row in rows])
-    if len(rates) < 10:
-        raise BadInput("--find_learning_rate: the loss was not finite after ten steps")
+    if len(rates) < FEWEST_STEPS:
+        raise BadInput(
+            f"--find_learning_rate: only {len(rates)} steps fit into {MINUTES:g} minutes, or had a "
+            f"finite loss; expected {FEWEST_STEPS}. Give a smaller --batch_size or --image_size"
+        )
     smooth = smooth_losses(losses)
     found = suggest_rate(rates, smooth)
     draw(picture, rates, losses, smooth, found)

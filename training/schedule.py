@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 
 from system.errors import BadInput
+from training.flag_rules import RANGE_TEST
 
 
 @dataclass
@@ -20,6 +21,7 @@ class Schedule:
     summary_steps: int = 1  # steps between summaries
     eval_steps: int | None = None  # steps between validations; None for one per epoch
     validates_start: bool = False  # whether the initial weights are validated too
+    validates_end: bool = True  # whether those of the last step are
 
     def epoch(self, step):
         """The number of epochs that have been read after `step` steps, a float."""
@@ -44,10 +46,10 @@ class Schedule:
 
     def validates(self, step):
         """Whether the validation split is evaluated after step `step`."""
-        if step == self.last_step:
-            return True
-        if step == 0:
+        if step == 0 and self.last_step:
             return self.validates_start
+        if step == self.last_step:
+            return self.validates_end
         return step % self.eval_steps == 0 if self.eval_steps else self.ends_epoch(step)
 
 
@@ -65,13 +67,15 @@ def make_schedule(flags, num_examples):
     last_step = flags.max_number_of_steps
     if last_step is None:
         last_step = math.ceil(flags.num_epochs * num_examples / images_per_step)
+    is_test = flags.learning_rate_decay_type == RANGE_TEST
     schedule = Schedule(
         num_examples,
         images_per_step,
         last_step,
         flags.summary_steps,
         flags.eval_steps,
-        validates_start=flags.head_init == "fit",
+        validates_start=flags.head_init == "fit" and not is_test,
+        validates_end=not is_test,
     )
     if flags.warmup_epochs and 0 < last_step <= schedule.warmup_steps(flags.warmup_epochs):
         raise BadInput(

@@ -30,6 +30,8 @@ class TimeBudget(tf.train.SessionRunHook):
         self._schedule = schedule
         self._longest = schedule.last_step
         self._num_validated = num_validated * (2 if flags.moving_average_decay else 1)
+        if not schedule.validates_end:
+            self._num_validated = 0
         self._times = []  # seconds of the steps of this session
         self._validation_seconds = None
         self._left_at = None
@@ -48,11 +50,18 @@ class TimeBudget(tf.train.SessionRunHook):
         self._step = int(session.run(tf.train.get_global_step(session.graph)))
 
     def before_run(self, run_context):
-        """Measures the validation, if there was one, and starts the clock of the step."""
-        now = time.monotonic()
-        if self._left_at is not None and self._schedule.validates(self._step):
-            self._validation_seconds = now - self._left_at
-        self._started = now
+        """Measures the validation, if there was one, and starts the clock of the step.
+
+        Without one, the step began when the last one ended: the batches that it accumulated have
+        called no hooks.
+        """
+        self._started = time.monotonic()
+        if self._left_at is None:
+            return
+        if self._schedule.validates(self._step):
+            self._validation_seconds = self._started - self._left_at
+        else:
+            self._started = self._left_at
 
     def after_run(self, run_context, run_values):
         """Plans the last step anew, every few steps."""
@@ -82,9 +91,7 @@ class TimeBudget(tf.train.SessionRunHook):
         recent = sorted(self._times[1:][-50:])  # the first step also optimizes the graph
         step_seconds = recent[len(recent) // 2]
         per_image = step_seconds / self._schedule.batch_size
-        validation = self._validation_seconds or (
-            FORWARD_SHARE * per_image * self._num_validated + SECONDS_TO_SAVE
-        )
+        validation = self._validation_seconds or FORWARD_SHARE * per_image * self._num_validated
         left = SLACK * (self._deadline - time.monotonic()) - validation - SECONDS_TO_SAVE
         interval = self._schedule.steps_between_validations()
         return left / (step_seconds + validation / interval)
