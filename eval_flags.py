@@ -29,8 +29,7 @@ def parse_flags(argv=None, docstring=""):
     flag("compare", "RUN", str, None, "print evaluated runs side by side", nargs="+")
     switch("show", "open the plots in windows as well")
     flags = parser.parse_args(argv)
-    given = {name for name, value in vars(flags).items() if value != parser.get_default(name)}
-    check_together(flags, given)
+    check_together(flags, parser.given(argv))
     return flags
 
 

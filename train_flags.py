@@ -16,6 +16,13 @@ from training.optimizers import OPTIMIZERS
 from training.recipes import RECIPES
 from training.run_checkpoints import CRITERIA
 
+# Said elsewhere at the start of a training, or of no influence on the weights.
+NOT_SETTINGS = {
+    *("dataset_name", "dataset_dir", "log_dir", "features_dir", "checkpoints_dir"),
+    *("checkpoints_mirror", "checkpoint_path", "checkpoint_exclude_scopes", "continue_from"),
+    *("model_name", "image_size", "preprocessing_name", "recipe"),
+}
+
 
 def flags_parser(docstring=""):
     """Returns the `Parser` of a training; the defaults are the tutorial's."""
@@ -31,7 +38,7 @@ def flags_parser(docstring=""):
     flag("model_name", "NAME", str, "inception_resnet_v2", "network")
     flag("image_size", "PX", steps, None, "side of its input (default the network's)")
     scale = number(above=0, most=2)
-    flag("train_image_scale", "X", scale, 1.0, "side of training's crops, relative to that")
+    flag("train_image_scale", "X", scale, 1.0, "training crops as a fraction of --image_size")
     schemes = one_of(PREPROCESSING)
     flag("preprocessing_name", "NAME", schemes, None, "scheme (default the network's)")
     switch("use_grayscale", "one channel; the first layer is not restored")
@@ -57,10 +64,20 @@ def flags_parser(docstring=""):
     flag("accumulate_steps", "N", steps, 1, "batches per step, whose gradients are averaged")
     flag("num_epochs", "X", positive, None, f"passes over the training split (default {EPOCHS})")
     flag("max_number_of_steps", "N", whole_number(0), None, "last step, instead of --num_epochs")
-    flag("max_minutes", "X", positive, None, "end by then, with a shorter schedule if needed")
-    flag("early_stopping_epochs", "X", positive, None, "end after these without a better one")
+    flag("max_minutes", "X", positive, None, "minutes for this start; shortens the run to fit")
     flag(
-        "best_by", "METRIC", one_of(CRITERIA), "accuracy", f"the best has it: {', '.join(CRITERIA)}"
+        "early_stopping_epochs",
+        "X",
+        positive,
+        None,
+        "epochs without a better validation that end the run",
+    )
+    flag(
+        "best_by",
+        "METRIC",
+        one_of(CRITERIA),
+        "accuracy",
+        f"of the best: {', '.join(CRITERIA)}",
     )
     flag("trainable_scopes", "A,B", str, None, f"scopes to train, or {HEAD} (default all)")
     flag("seed", "N", whole_number(0), 0, "seed of shuffling, augmentation and initial weights")
@@ -70,8 +87,8 @@ def flags_parser(docstring=""):
     flag("learning_rate_decay_type", "HOW", kinds, "exponential", ", ".join(DECAY_TYPES))
     flag("learning_rate_decay_factor", "X", number(above=0, most=1), 0.7, "of each decay")
     flag("num_epochs_per_decay", "X", positive, 2.0, "epochs between decays")
-    flag("end_learning_rate", "X", number(least=0), 0.0, "of cosine and polynomial")
-    flag("warmup_epochs", "X", number(least=0), 0.0, "epochs in which the rate grows from 0")
+    flag("end_learning_rate", "X", number(least=0), 0.0, "final rate of cosine and polynomial")
+    flag("warmup_epochs", "X", number(least=0), 0.0, "epochs in which the rate grows from zero")
     multipliers = named_numbers()
     flag("learning_rate_multipliers", "A=X,...", multipliers, None, "of the rate, by scope")
     flag(
@@ -82,9 +99,9 @@ def flags_parser(docstring=""):
     flag("adam_beta1", "X", share, 0.9, "decay of Adam's mean gradient")
     flag("adam_beta2", "X", share, 0.999, "decay of its mean squared gradient")
     flag("opt_epsilon", "X", positive, None, "(default 1e-8, of rmsprop 1)")
-    flag("momentum", "X", share, 0.9, "of momentum")
+    flag("momentum", "X", share, 0.9, "of --optimizer momentum")
     switch("nesterov", "Nesterov's momentum")
-    flag("rmsprop_momentum", "X", share, 0.9, "of rmsprop")
+    flag("rmsprop_momentum", "X", share, 0.9, "of --optimizer rmsprop")
     flag("rmsprop_decay", "X", share, 0.9, "of its mean squared gradient")
     flag("adadelta_rho", "X", share, 0.95, "decay of adadelta's averages")
     flag("adagrad_initial_accumulator_value", "X", positive, 0.1, "of adagrad")
@@ -136,21 +153,10 @@ def parse_flags(argv=None, docstring=""):
 def describe_settings(flags):
     """Returns the line with the recipe and each setting that differs from its default, a list."""
     defaults = flags_parser().defaults() | {"num_epochs": EPOCHS, "max_number_of_steps": None}
-    where = (
-        "_dir",
-        "_path",
-        "_mirror",
-        "_name",
-        "_size",
-        "_from",
-        "_scopes",
-        "recipe",
-        "grayscale",
-    )
     settings = [
         f"{name} {value}"
         for name, value in vars(flags).items()
-        if name in defaults and value not in (None, defaults[name]) and not name.endswith(where)
+        if name in defaults and name not in NOT_SETTINGS and value not in (None, defaults[name])
     ]
     return [f"Recipe {flags.recipe}: {', '.join(settings) or 'the defaults'}"]
 

@@ -96,8 +96,9 @@ def train(flags, hooks=(), scaffold_fn=dict):
     with lock_log_dir(flags.log_dir), tf.Graph().as_default():
         tf.set_random_seed(flags.seed)
         checkpoint, start_step = find_start(flags.log_dir, run, schedule)  # None, 0: new
-        print(*describe_settings(flags), *describe_splits(dataset, validation_dataset), sep="\n")
-        print(*describe_learning_rate(flags, schedule, start_step), sep="\n", flush=True)
+        about = [*describe_settings(flags), *describe_splits(flags, dataset, validation_dataset)]
+        about += describe_learning_rate(flags, schedule, start_step)
+        print(*about, sep="\n", flush=True)
 
         # Data: augmented batches in a new order each epoch; a resumed run skips what it has read.
         # If only the head trains, features of the images replace them.
@@ -173,8 +174,7 @@ def train(flags, hooks=(), scaffold_fn=dict):
         train_op = slim.learning.create_train_op(
             total_loss, optimizer, variables_to_train=variables_to_train, check_numerics=False
         )
-        decay = flags.moving_average_decay
-        train_op, init_fn = optimization.add_moving_averages(train_op, init_fn, decay)
+        train_op, init_fn = optimization.add_moving_averages(flags, train_op, init_fn)
         with tf.control_dependencies([train_op]):
             step_after = global_step.read_value()
         trained = describe_training(variables_to_train, tf.trainable_variables())
@@ -223,13 +223,13 @@ def train(flags, hooks=(), scaffold_fn=dict):
                 results = session.run({**fetches, "summary": summary_op} if is_due else fetches)
                 progress.add(results)
                 step = int(results["step"])
-                if is_due:
-                    log.add_summary(step, results["summary"])
+                if schedule.summarizes(step):
+                    log.add_summary(step, results.get("summary"))
                     progress.report(step, results["learning_rate"])
                 if schedule.validates(step):
                     validation.run(session, step)
         if validation.is_over(step):
-            end_run(flags.log_dir, succeeded=True)
+            end_run(flags.log_dir, succeeded=True, time_is_up=budget.is_up)
     return describe_result(flags.log_dir, step, validation, stop)
 
 

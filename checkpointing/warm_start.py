@@ -110,8 +110,8 @@ def get_restore_fn(checkpoint_path, model_name, head_scopes, restore_moving_aver
     if lacking:
         raise BadInput(
             f"{checkpoint_path} does not have {_first(lacking, 3)} in the shape of {model_name}; "
-            "--head_init fit and --trainable_scopes HEAD need every layer below the head: give "
-            "another --checkpoint_path, or --head_init zeros"
+            "--head_init fit and --trainable_scopes HEAD need every layer below the head; give "
+            "another --checkpoint_path"
         )
     return _assign_fn(found, values)
 

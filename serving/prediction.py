@@ -39,7 +39,10 @@ def open_model(
     if network is not None:
         return RunModel(network.run, network.fetch(), moving_averages=None)
     run = read_run(log_dir)
-    return RunModel(run, *find_weights(log_dir, checkpoint, moving_averages))
+    path, uses_averages = find_weights(log_dir, checkpoint, moving_averages)
+    if uses_averages:
+        print(f"Weights: the moving averages of {path}", flush=True)
+    return RunModel(run, path, uses_averages)
 
 
 def predict_batches(model, files, top_k, batch_size):

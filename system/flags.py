@@ -186,6 +186,8 @@ def named_numbers(*words, above=0.0):
                 expected = " or ".join((*words, "NAME=NUMBER,..."))
                 raise argparse.ArgumentTypeError(f"expected {expected}, got {item!r}")
             kind(value)
+        if len(parse_named_numbers(text)) < len(text.split(",")):
+            raise argparse.ArgumentTypeError(f"expected each name once, got {text!r}")
         return text
 
     return parse

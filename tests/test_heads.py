@@ -8,7 +8,14 @@ from nets.nets_factory import get_network_fn
 from nets.networks import NETWORKS
 from slim_on_tf2 import tf
 from system.errors import BadInput
-from training.heads import Head, find_head, fit_head, get_head_init_fn, zero_head
+from training.heads import (
+    USUAL_INVERSE_STRENGTH,
+    Head,
+    find_head,
+    fit_head,
+    get_head_init_fn,
+    zero_head,
+)
 
 
 def build(name, size, classes=5, is_training=True):
@@ -129,6 +136,24 @@ def test_class_weights_count_in_the_fit():
         logits = features @ values[head.kernel] + values[head.biases]
         shares.append((logits.argmax(axis=1) == 1).mean())
     assert shares[1] > shares[0]
+
+
+@pytest.mark.parametrize("few", [1, 2, 4])
+def test_small_class_is_trained_on_and_never_held_out(few):
+    features, labels = clusters(3)
+    rare = np.concatenate([np.flatnonzero(labels < 2), np.flatnonzero(labels == 2)[:few]])
+    head = Head(tf.get_variable("weights", [6, 3]), tf.get_variable("biases", [3]))
+    for seed in range(3):
+        values, report = fit_head(head, features[rare], labels[rare], [1.0] * 3, seed)
+        assert np.abs(values[head.kernel][:, 2]).max() > 0
+        assert report["accuracy"] > 0.5
+
+
+def test_too_few_images_to_hold_out_give_the_usual_strength():
+    features, labels = clusters(2, images=6)
+    head = Head(tf.get_variable("weights", [6, 2]), tf.get_variable("biases", [2]))
+    _, report = fit_head(head, features, labels, [1.0] * 2, seed=0)
+    assert report["inverse_strength"] == USUAL_INVERSE_STRENGTH
 
 
 def test_head_of_one_class_cannot_be_fitted():

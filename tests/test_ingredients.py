@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,12 +14,16 @@ from tiny_run import FLAGS, rows, train
 import eval_flowers
 import train_flowers
 from datasets.shards import write_shards
+from evaluation.sample_size import describe_splits
 from slim_on_tf2 import tf
 from system.errors import BadInput
 from train_flags import describe_settings, flags_of_call, parse_flags
 from training.class_weights import get_class_weights
+from training.failures import Diverged
 from training.flag_checks import EPOCHS
+from training.optimization import accumulate_fn
 from training.progress import Progress
+from training.rate_finder import smooth_losses, suggest_rate
 from training.recipes import RECIPES
 from training.run_checkpoints import BestCheckpoint, find_weights
 from training.run_record import read_run
@@ -38,6 +43,7 @@ EVERYTHING = {
     "mixup_alpha": 0.2,
     "cutmix_alpha": 1.0,
     "balanced_sampling": True,
+    "train_image_scale": 0.75,
     "moving_average_decay": 0.9,
     "best_by": "loss",
     "early_stopping_epochs": 50,
@@ -220,6 +226,7 @@ def test_time_budget_shortens_the_run_and_its_schedule(made, tmp_path, capsys):
 def test_learning_rate_is_suggested_and_nothing_else_is_written(made, tmp_path, capsys):
     arguments = {**FLAGS, "dataset_dir": made / "data", "log_dir": tmp_path / "run"}
     arguments |= {"checkpoint_path": made / "first"}
+    del arguments["summary_steps"]
     words = [f"--{name}={value}" for name, value in arguments.items()]
     assert train_flowers.main(parse_flags([*words, "--find_learning_rate"])) == 0
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["learning_rate.png"]
@@ -266,10 +273,81 @@ def test_uneven_and_small_classes_are_named_at_the_start(made, tmp_path, capsys)
         made / "data", tmp_path, capsys, checkpoint_path=made / "first", max_number_of_steps=0
     )
     text = "\n".join(lines)
-    assert "Few images: daisy (9), roses (6), tulips (3); a class of fewer than 10" in text
-    # By Wilson's formula, 5 of 6.
-    assert "Few images: of 6 validation images, an accuracy of 80% has a 95 % interval of" in text
-    assert "Uneven classes" not in text  # 9 to 3 is not above 3
+    # Wilson's interval of 1 of 1, and of 5 of 6.
+    assert "tulips has 3 training images and 1 validation images" in text
+    assert "interval of 21% to 100%" in text
+    assert "Few images: 6 validation images: an accuracy of about 80% has a" in text
+    assert "interval of 44% to 97%" in text
+    assert "Class imbalance" not in text  # 9 to 3 is not above 3
+
+
+@pytest.mark.parametrize("flag", [None, "class_weights", "balanced_sampling"])
+def test_large_imbalance_names_the_cure_unless_it_is_given(flag):
+    splits = [
+        SimpleNamespace(class_counts={"daisy": 70, "roses": 20}, num_samples=90),
+        SimpleNamespace(class_counts={"daisy": 80, "roses": 30}, num_samples=110),
+    ]
+    flags = SimpleNamespace(class_weights=None, balanced_sampling=False)
+    if flag:
+        setattr(flags, flag, True)
+    (line,) = describe_splits(flags, *splits)
+    assert "daisy has 3.5 times the images of roses (70 and 20)" in line
+    assert ("--class_weights balanced" in line) is (flag is None)
+
+
+@pytest.mark.parametrize(
+    ("criterion", "best_step"), [("accuracy", 2), ("loss", 1), ("balanced_accuracy", 3)]
+)
+def test_criterion_selects_the_best_checkpoint(run_dir, criterion, best_step):
+    best = BestCheckpoint(run_dir, criterion)
+    for step, values in enumerate([(0.5, 0.1, 0.3), (0.7, 0.4, 0.4), (0.6, 0.2, 0.6)], start=1):
+        metrics = dict(zip(("accuracy", "loss", "balanced_accuracy"), values))
+        best.save_if_best(str(run_dir / "model.ckpt-3"), step, metrics)
+    assert best.record["step"] == best_step
+
+
+def test_early_stopping_counts_validations_only(made, tmp_path, capsys):
+    """With a validation every 9 epochs, 2 epochs without a better one end it at the second."""
+    _, result, lines = train(
+        *(made / "data", tmp_path, capsys),
+        checkpoint_path=made / "first",
+        optimizer="sgd",
+        learning_rate=1e-30,
+        batch_norm_decay=0.9999999,
+        max_number_of_steps=30,
+        eval_steps=8,
+        early_stopping_epochs=2,
+    )
+    assert result["steps"] == 16
+    assert "Stopping: no better validation for 2 epochs, since step 8" in lines
+
+
+def test_run_with_other_classes_is_not_continued(made, tmp_path):
+    photos = write_photos(tmp_path / "photos", {"daisy": 12, "roses": 8, "lilies": 4})
+    write_shards(photos, tmp_path / "other", validation_fraction=0.25, progress=False)
+    words = [f"--continue_from={made / 'first'}", f"--log_dir={tmp_path / 'new'}"]
+    with pytest.raises(BadInput, match="has the classes daisy, roses, tulips"):
+        parse_flags([*words, f"--dataset_dir={tmp_path / 'other'}"])
+
+
+def test_loss_of_an_accumulated_batch_that_is_not_finite_ends_the_run():
+    total_loss = tf.constant(np.nan)
+    step = tf.train.get_or_create_global_step()
+    optimizer = SimpleNamespace(accumulate_op=tf.no_op())
+    accumulate = accumulate_fn(optimizer, {"metrics": {"total_loss": total_loss}})
+    with tf.Session() as session:
+        session.run(step.assign(7))
+        with pytest.raises(Diverged, match="step 7"):
+            accumulate(SimpleNamespace(session=session))
+
+
+def test_suggested_rate_is_a_tenth_of_that_with_the_lowest_loss():
+    rates = np.logspace(-6, 0, 7)
+    losses = np.array([2.0, 2.0, 1.8, 1.0, 1.5, 9.0, 0.1])  # the last one follows an explosion
+    assert suggest_rate(rates, losses) == pytest.approx(1e-4)
+    np.testing.assert_allclose(smooth_losses(np.full(5, 3.0)), 3.0)
+    # Two values: (0.9 * 0.1 * 1 + 0.1 * 2) / (1 - 0.81)
+    assert smooth_losses(np.array([1.0, 2.0]))[1] == pytest.approx((0.09 + 0.2) / 0.19)
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -291,10 +369,17 @@ def test_recipe_leaves_out_what_cannot_apply(made, tmp_path):
     )
     assert flags.augmentation == "published"  # digits are neither cropped nor mirrored
     assert flags.train_image_scale == 1  # the variables of LeNet fit one size
+    with pytest.raises(BadInput, match="--recipe quick fits a new head to pretrained weights"):
+        flags_of_call(
+            made / "data", "lenet", tmp_path, {"checkpoint_path": "none", "recipe": "quick"}
+        )
+    of_head = {"checkpoint_path": str(made / "first"), "trainable_scopes": "HEAD"}
     flags = flags_of_call(
-        made / "data", "lenet", tmp_path, {"checkpoint_path": "none", "recipe": "quick"}
+        made / "data", FLAGS["model_name"], tmp_path, of_head | {"recipe": "best"}
     )
-    assert flags.head_init == "zeros"
+    assert (flags.augmentation, flags.train_image_scale) == ("published", 1.0)
+    whole = {"checkpoint_path": str(made / "first"), "augmentation": "none", "recipe": "best"}
+    assert flags_of_call(made / "data", FLAGS["model_name"], tmp_path, whole).train_image_scale == 1
 
 
 @pytest.mark.parametrize(
@@ -333,7 +418,7 @@ def test_length_of_the_run_is_given_once(made, tmp_path):
         made / "data", FLAGS["model_name"], tmp_path, best | {"max_number_of_steps": 5}
     )
     assert (flags.max_number_of_steps, flags.num_epochs) == (5, None)
-    with pytest.raises(BadInput, match="--max_number_of_steps has no effect here"):
+    with pytest.raises(BadInput, match="--max_number_of_steps has no effect with --num_epochs"):
         flags_of_call(
             made / "data",
             FLAGS["model_name"],
@@ -345,14 +430,17 @@ def test_length_of_the_run_is_given_once(made, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        ("--find_learning_rate --learning_rate 1", "--learning_rate has no effect with --find"),
+        ("--trainable_scopes HEAD,MobilenetV1/Conv2d_13_pointwise", "HEAD stands alone"),
+        ("--checkpoint_path none --ignore_missing_vars", "with --checkpoint_path none"),
         ("--momentum 0.8", "--momentum has no effect with --optimizer adam"),
         ("--nesterov", "--optimizer momentum"),
         ("--adam_beta1 0.5 --optimizer sgd", "give --optimizer adam or adamw"),
         ("--opt_epsilon 1 --optimizer ftrl", "--opt_epsilon has no effect"),
         ("--ftrl_l1 0.1", "--ftrl_l1 has no effect"),
-        ("--end_learning_rate 0.1", "give --learning_rate_decay_type cosine or polynomial"),
-        ("--num_epochs_per_decay 1 --learning_rate_decay_type fixed", "exponential"),
-        ("--class_weights balanced --balanced_sampling", "give no --balanced_sampling"),
+        ("--end_learning_rate 0.1", "type other than cosine and polynomial"),
+        ("--num_epochs_per_decay 1 --learning_rate_decay_type fixed", "other than exponential"),
+        ("--class_weights balanced --balanced_sampling", "has no effect with --balanced_sampling"),
         ("--freeze_batch_norm --batch_norm_decay 0.9", "--batch_norm_decay has no effect"),
     ],
 )
@@ -367,6 +455,7 @@ def test_flag_without_effect_is_refused(made, words, message):
     [
         "--class_weights roses",
         "--class_weights roses=0",
+        "--class_weights roses=1,roses=2",
         "--learning_rate_multipliers a=b",
         "--head_init ones",
         "--recipe cake",

@@ -1,4 +1,5 @@
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def test_moving_averages_follow_the_weights_after_the_step():
     weights = slim.model_variable("weights", [1], initializer=tf.ones_initializer())
     with tf.control_dependencies([weights.assign([5.0])]):
         train_op = step.assign_add(1)
-    update, init_fn = add_moving_averages(train_op, None, 0.9)
+    update, init_fn = add_moving_averages(SimpleNamespace(moving_average_decay=0.9), train_op, None)
     (average,) = tf.global_variables("weights/ExponentialMovingAverage")
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())

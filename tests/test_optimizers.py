@@ -83,16 +83,40 @@ def test_adamw_decays_kernels_apart_from_the_gradient():
     np.testing.assert_allclose(train(chosen, 3), adam(3, 0.9, 0.999, 1e-8, 0.5), rtol=1e-5)
 
 
-def test_adamw_spares_biases_and_batch_norm():
+def test_adamw_spares_biases_and_depthwise_kernels():
     biases = tf.get_variable("biases", initializer=np.float32([1.0]))
+    depthwise = tf.get_variable("depthwise_weights", initializer=np.float32([[1.0]]))
     optimizer = configure_optimizer(
-        flags(optimizer="adamw", weight_decay=0.5), tf.constant(0.1), {biases: 1.0}
+        flags(optimizer="adamw", weight_decay=0.5),
+        tf.constant(0.1),
+        {biases: 1.0, depthwise: 1.0},
     )
-    step = optimizer.apply_gradients([(tf.zeros([1]), biases)])
+    step = optimizer.apply_gradients([(tf.zeros([1]), biases), (tf.zeros([1, 1]), depthwise)])
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
         session.run(step)
-        assert session.run(biases) == [1.0]
+        assert session.run([biases, depthwise]) == [[1.0], [[1.0]]]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "parameter", "value"),
+    [
+        ("rmsprop", "rmsprop_decay", 0.5),
+        ("rmsprop", "rmsprop_momentum", 0.0),
+        ("adadelta", "adadelta_rho", 0.5),
+        ("adagrad", "adagrad_initial_accumulator_value", 5.0),
+        ("ftrl", "ftrl_learning_rate_power", -1.0),
+        ("ftrl", "ftrl_initial_accumulator_value", 5.0),
+        ("ftrl", "ftrl_l1", 2.0),
+        ("ftrl", "ftrl_l2", 2.0),
+        ("rmsprop", "opt_epsilon", 0.01),
+    ],
+)
+def test_parameter_of_an_optimizer_changes_its_steps(optimizer, parameter, value):
+    as_usual = train(flags(optimizer=optimizer), 3)
+    with tf.Graph().as_default():
+        changed = train(flags(**{"optimizer": optimizer, parameter: value}), 3)
+    assert not np.allclose(changed, as_usual, rtol=1e-3, atol=1e-6)
 
 
 def test_gradients_are_clipped_to_a_global_norm():
@@ -104,7 +128,8 @@ def test_gradients_are_clipped_to_a_global_norm():
         np.testing.assert_allclose(after[0], TARGET, rtol=1e-6)
 
 
-def test_accumulated_gradients_equal_those_of_one_large_batch():
+@pytest.mark.parametrize("limit", [None, 0.5])
+def test_accumulated_gradients_equal_those_of_one_large_batch(limit):
     images = np.random.default_rng(0).normal(size=(12, 4)).astype(np.float32)
     labels = np.arange(12) % 3
 
@@ -122,7 +147,7 @@ def test_accumulated_gradients_equal_those_of_one_large_batch():
             tf.train.get_or_create_global_step()
             variables = tf.trainable_variables()
             optimizer = configure_optimizer(
-                flags(accumulate_steps=accumulate_steps),
+                flags(optimizer="sgd", accumulate_steps=accumulate_steps, clip_gradient_norm=limit),
                 tf.constant(0.1),
                 dict.fromkeys(variables, 1.0),
             )
@@ -148,21 +173,44 @@ def layers(*names):
     return [tf.get_variable(name, [1]) for name in names]
 
 
+MOBILENET = (
+    "MobilenetV1/Conv2d_0/weights",
+    "MobilenetV1/Conv2d_1_depthwise/depthwise_weights",
+    "MobilenetV1/Conv2d_1_pointwise/weights",
+    "MobilenetV1/Conv2d_2_depthwise/BatchNorm/beta",
+    "MobilenetV1/Logits/Conv2d_1c_1x1/weights",
+)
+
+
 def test_layer_decay_falls_from_the_head_down_by_blocks():
-    variables = layers(
-        "MobilenetV1/Conv2d_0/weights",
-        "MobilenetV1/Conv2d_1_depthwise/depthwise_weights",
-        "MobilenetV1/Conv2d_1_pointwise/weights",
-        "MobilenetV1/Conv2d_2_depthwise/BatchNorm/beta",
-        "MobilenetV1/Logits/Conv2d_1c_1x1/weights",
-    )
-    assert blocks_below_head(variables, ["MobilenetV1/Logits"]) == [
-        "MobilenetV1/Conv2d_0",
-        "MobilenetV1/Conv2d_1",
-        "MobilenetV1/Conv2d_2",
-    ]
-    found = rate_multipliers(flags(model_name="mobilenet_v1", layer_decay=0.5), variables)
-    assert list(found.values()) == [0.125, 0.25, 0.25, 0.5, 1.0]
+    variables = layers(*MOBILENET)
+    chosen = flags(model_name="mobilenet_v1", layer_decay=0.5)
+    assert list(rate_multipliers(chosen, variables).values()) == [0.125, 0.25, 0.25, 0.5, 1.0]
+    # A layer keeps its distance where others are frozen.
+    assert list(rate_multipliers(chosen, variables[:1]).values()) == [0.125]
+
+
+@pytest.mark.parametrize(
+    ("names", "heads", "blocks"),
+    [
+        (MOBILENET, ["MobilenetV1/Logits"], ["Conv2d_0", "Conv2d_1", "Conv2d_2"]),
+        (
+            "conv0/weights cell_0/1x1/weights cell_0/comb_iter_0/left/weights "
+            "aux_11/proj/weights cell_1/1x1/weights final_layer/FC/weights".split(),
+            ["final_layer", "aux_11"],
+            ["conv0", "cell_0", "cell_1"],
+        ),
+        (
+            "resnet_v2_50/conv1/weights resnet_v2_50/block1/unit_1/bottleneck_v2/conv1/weights "
+            "resnet_v2_50/postnorm/gamma resnet_v2_50/logits/weights".split(),
+            ["resnet_v2_50/logits"],
+            ["conv1", "block1", "postnorm"],
+        ),
+    ],
+)
+def test_blocks_of_each_family(names, heads, blocks):
+    found = dict.fromkeys(blocks_below_head(names, heads).values())
+    assert [block.rpartition("/")[2] for block in found] == blocks
 
 
 def test_longest_scope_sets_the_multiplier():

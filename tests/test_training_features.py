@@ -82,13 +82,13 @@ def test_features_of_other_weights_images_or_sizes_have_other_names(made, tmp_pa
     step_0 = str(made / "pretrained" / "model.ckpt-0")
     other = get_split("validation", made / "data")
     larger = settings(made, tmp_path, image_size=40)
-    gray = settings(made, tmp_path, preprocessing_name="vgg")
+    vgg = settings(made, tmp_path, preprocessing_name="vgg")
     names = {
         name,
         features_name(flags, dataset, step_0),
         features_name(flags, other, flags.checkpoint_path),
         features_name(larger, dataset, flags.checkpoint_path),
-        features_name(gray, dataset, flags.checkpoint_path),
+        features_name(vgg, dataset, flags.checkpoint_path),
     }
     assert len(names) == 5
 
@@ -165,6 +165,14 @@ def test_fitted_head_is_validated_before_the_first_step(made, tmp_path, capsys):
         ({"trainable_scopes": "HEAD", "augmentation": "light"}, "--augmentation has no effect"),
         ({"trainable_scopes": "HEAD", "mixup_alpha": 0.2}, "--mixup_alpha has no effect"),
         ({"features_dir": "elsewhere", "head_init": "zeros"}, "--features_dir has no effect"),
+        ({"head_init": "fit", "checkpoint_exclude_scopes": ""}, "the head is restored"),
+        (
+            {
+                "trainable_scopes": "HEAD",
+                "checkpoint_exclude_scopes": "MobilenetV1/Logits,MobilenetV1/Conv2d_13_pointwise",
+            },
+            "leave MobilenetV1/Conv2d_13_pointwise out of --checkpoint_exclude_scopes",
+        ),
     ],
 )
 def test_flags_that_features_make_pointless_are_refused(made, tmp_path, changes, message):

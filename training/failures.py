@@ -20,6 +20,10 @@ class Diverged(Exception):
         self.step = step
 
 
+class DivergedRun(BadInput):
+    """The one-line explanation of a `Diverged`."""
+
+
 @contextmanager
 def explain_failures(flags, splits):
     """Turns a failure of the training inside the context into one line.
@@ -60,7 +64,7 @@ def _discard_diverged(log_dir, diverged):
     """Deletes the checkpoints of diverged weights, and ends the run."""
     checkpoint = delete_from_step(log_dir, diverged.step)
     end_run(log_dir, succeeded=False)
-    raise BadInput(
+    raise DivergedRun(
         f"{diverged}; the last good checkpoint is {checkpoint or 'that of the initial weights'}. "
         "Try again with a lower --learning_rate and another --log_dir"
     ) from None

@@ -26,6 +26,7 @@ from preprocessing.preprocessing_factory import get_preprocessing
 from slim_on_tf2 import slim, tf
 from system.device import session_config
 from system.errors import BadInput
+from system.locks import locked_folder
 
 BATCH_SIZE = 64  # images per step of the pass; does not change the features
 
@@ -56,14 +57,33 @@ def get_features(flags, dataset, checkpoint_path):
       BadInput: the checkpoint lacks a layer below the head, or the folder cannot be written.
     """
     folder = Path(flags.features_dir, features_name(flags, dataset, checkpoint_path))
-    if folder.is_dir():
-        try:
-            features = get_split(dataset.split_name, folder)
-            print(f"Features: {features.num_samples} images, read from {folder}", flush=True)
-            return features
-        except BadInput as error:
-            print(f"Features: {error}; computing them again", flush=True)
-            shutil.rmtree(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with locked_folder(folder.parent, wait=True):  # another training may be computing them
+            return _read(folder, dataset) or _write(folder, flags, dataset, checkpoint_path)
+    except OSError as error:
+        raise BadInput(
+            f"--features_dir {flags.features_dir}: cannot be written ({error.strerror or error}); "
+            "free some space or choose another folder"
+        ) from error
+
+
+def _read(folder, dataset):
+    """Returns the features in a folder; None if it is missing or broken, and then removed."""
+    if not folder.is_dir():
+        return None
+    try:
+        features = get_split(dataset.split_name, folder)
+    except BadInput as error:
+        print(f"Features: {error}; computing them again", flush=True)
+        shutil.rmtree(folder)
+        return None
+    print(f"Features: {features.num_samples} images, read from {folder}", flush=True)
+    return features
+
+
+def _write(folder, flags, dataset, checkpoint_path):
+    """Computes the features of a split, and writes them to a new folder."""
     started = time.perf_counter()
     records = _compute(flags, dataset, checkpoint_path)
     description = {

@@ -6,13 +6,13 @@ from checkpointing.checkpoint_path import NONE, check_checkpoint_path
 from checkpointing.files import refuse_glob_characters
 from datasets import dataset_factory
 from datasets.dataset_factory import DEFAULT_DATASET
-from datasets.description import find_shards
+from datasets.description import find_shards, read_labels
 from nets.networks import check_image_size, find_network
 from system.errors import BadInput
 from system.files import has_files
 from training.flag_rules import check_effects, check_features
 from training.recipes import apply_recipe
-from training.run_checkpoints import find_weights, saved_checkpoints
+from training.run_checkpoints import BestCheckpoint, find_weights, saved_checkpoints
 from training.run_record import read_run
 
 EPOCHS = 70  # of 10 images per step: one GPU's night
@@ -28,10 +28,13 @@ def check_together(flags, given):
     Raises:
       BadInput: names the flag, what was expected, and the cure.
     """
+    is_resumed = bool(flags.log_dir and saved_checkpoints(flags.log_dir))
     if flags.continue_from:
-        fill_in_earlier_run(flags, given)
+        fill_in_earlier_run(flags, given, flags.log_dir if is_resumed else flags.continue_from)
     network = fill_in_network(flags)
     fill_in_dataset(flags)
+    if flags.checkpoint_path is None and network.checkpoint is None:
+        flags.checkpoint_path = NONE
     apply_recipe(flags, given, network)
     check_effects(flags, given)
     check_train_image_size(flags, network)
@@ -41,26 +44,27 @@ def check_together(flags, given):
         flags.checkpoint_exclude_scopes = ",".join(network.head_scopes)
     flags.log_dir = str(Path(flags.log_dir or Path("runs", flags.dataset_name or DEFAULT_DATASET)))
     refuse_glob_characters(flags.log_dir)
-    if saved_checkpoints(flags.log_dir):
+    if saved_checkpoints(flags.log_dir) and not getattr(flags, "find_learning_rate", False):
         return  # a resumed run does not read its initial weights
-    if flags.checkpoint_path is None and network.checkpoint is None:
-        flags.checkpoint_path = NONE
     flags.checkpoint_path = check_checkpoint_path(flags.checkpoint_path, flags.model_name)
-    check_features(flags)
+    check_features(flags, network.head_scopes)
 
 
-def fill_in_earlier_run(flags, given):
-    """Takes network, images and all weights from the run `flags.continue_from`.
+def fill_in_earlier_run(flags, given, log_dir):
+    """Takes network and images from the run in `log_dir`, all weights from `flags.continue_from`.
 
     Raises:
-      BadInput: it is no run, has no checkpoint, or is the run that is to be trained.
+      BadInput: it is no run, has no checkpoint or other classes, or is the run that is to be
+        trained.
     """
-    earlier = read_run(flags.continue_from)
-    if flags.log_dir and Path(flags.log_dir).resolve() == Path(flags.continue_from).resolve():
+    if not flags.log_dir:
+        raise BadInput("--continue_from needs a new --log_dir")
+    if Path(flags.log_dir).resolve() == Path(flags.continue_from).resolve():
         raise BadInput(
             f"--continue_from {flags.continue_from} is the --log_dir itself; give a new --log_dir, "
             "or leave --continue_from out to resume the run"
         )
+    earlier = read_run(log_dir)
     for name in ("model_name", "image_size", "preprocessing_name", "use_grayscale"):
         if name in given and getattr(flags, name) != getattr(earlier, name):
             raise BadInput(
@@ -70,10 +74,16 @@ def fill_in_earlier_run(flags, given):
         setattr(flags, name, getattr(earlier, name))
     if not {"dataset_dir", "dataset_name"} & given:
         flags.dataset_dir = earlier.dataset_dir
-    if not flags.log_dir:
-        raise BadInput("--continue_from needs a new --log_dir")
-    flags.checkpoint_path, flags.restore_moving_averages = find_weights(flags.continue_from)
-    flags.checkpoint_exclude_scopes = ""
+    elif has_files(flags.dataset_dir) and read_labels(flags.dataset_dir) != earlier.labels:
+        raise BadInput(
+            f"--continue_from {flags.continue_from} has the classes {', '.join(earlier.labels)}, "
+            f"{flags.dataset_dir} {', '.join(read_labels(flags.dataset_dir))}; give the run as "
+            "--checkpoint_path instead, which starts new heads"
+        )
+    if log_dir != flags.log_dir:
+        which = "best" if BestCheckpoint(log_dir).record else "latest"
+        flags.checkpoint_path, flags.restore_moving_averages = find_weights(log_dir, which)
+        flags.checkpoint_exclude_scopes = ""
 
 
 def fill_in_network(flags):

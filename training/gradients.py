@@ -39,7 +39,8 @@ class GradientTransform(tf.train.Optimizer):
         if self._accumulate_steps > 1:
             sums = [_local_zeros(variable) for variable in variables]
             added = [total.assign_add(g) for total, g in zip(sums, gradients)]
-            self.accumulate_op = tf.group(*added)
+            # The train_op runs the updates of batch norm itself.
+            self.accumulate_op = tf.group(*added, *tf.get_collection(tf.GraphKeys.UPDATE_OPS))
             gradients = [(total + g) / self._accumulate_steps for total, g in zip(sums, gradients)]
         if self._clip_gradient_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self._clip_gradient_norm)

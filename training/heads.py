@@ -1,12 +1,12 @@
 """The head of a warm-started network: its layer, and its initial weights."""
 
+import math
 import time
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from sklearn.model_selection import train_test_split
 
 from checkpointing.scope_names import in_scopes, split_scopes
 from nets.features import last_layer
@@ -19,6 +19,7 @@ from training.flag_rules import BALANCED
 HELD_OUT = 0.2  # of the training images, on which the strength of the L2 penalty is chosen
 # scikit-learn's inverse strengths, from strong to weak; the search stops where the loss rises.
 INVERSE_STRENGTHS = tuple(10.0 ** (exponent / 2) for exponent in range(-8, 5))
+USUAL_INVERSE_STRENGTH = 0.01
 MOST_ITERATIONS = 200
 
 
@@ -142,13 +143,12 @@ def fit_head(head, features, labels, class_weights, seed):
 
     Returns:
       A dict, variable -> array; and a dict with `inverse_strength` (scikit-learn's C) and
-      `accuracy`, of the held-out images, in [0, 1].
+      `accuracy`, of the held-out images, in [0, 1]; NaN if there are too few to hold out.
 
     Raises:
       BadInput: the images are of fewer than two classes.
     """
-    found, counts = np.unique(labels, return_counts=True)
-    if len(found) < 2:
+    if len(np.unique(labels)) < 2:
         raise BadInput(
             "--head_init fit: expected training images of at least two classes; give --head_init "
             "zeros"
@@ -157,29 +157,39 @@ def fit_head(head, features, labels, class_weights, seed):
     mean = features.mean(axis=0)
     centered = features - mean
     weights = np.asarray(class_weights, np.float64)[labels]
-    kept, held_out = train_test_split(
-        np.arange(len(labels)),
-        test_size=HELD_OUT,
-        random_state=seed,
-        stratify=labels if min(counts) * HELD_OUT >= 1 else None,
-    )
+    strength, accuracy = _choose_strength(centered, labels, weights, seed)
+    model = LogisticRegression(C=strength, max_iter=MOST_ITERATIONS, tol=1e-4)
+    model.fit(centered, labels, weights)
+    values = _values_of(head, model, mean, np.bincount(labels, minlength=len(class_weights)))
+    return values, {"inverse_strength": strength, "accuracy": accuracy}
+
+
+def _choose_strength(features, labels, weights, seed):
+    """Returns the inverse strength with the lowest held-out loss, and the accuracy with it.
+
+    A fifth of the images of each class is held out, so classes of fewer than five are only trained
+    on. If nothing is held out, the strength is `USUAL_INVERSE_STRENGTH` and the accuracy NaN.
+    """
+    random = np.random.default_rng(seed)
+    of_each = [random.permutation(np.flatnonzero(labels == c)) for c in np.unique(labels)]
+    held_out = np.concatenate([found[: int(HELD_OUT * len(found))] for found in of_each])
+    kept = np.setdiff1d(np.arange(len(labels)), held_out)
+    if not len(held_out):
+        return USUAL_INVERSE_STRENGTH, math.nan
     model = LogisticRegression(warm_start=True, max_iter=MOST_ITERATIONS, tol=1e-3)
     best = None
     for inverse_strength in INVERSE_STRENGTHS:
-        model.set_params(C=inverse_strength).fit(centered[kept], labels[kept], weights[kept])
+        model.set_params(C=inverse_strength).fit(features[kept], labels[kept], weights[kept])
         loss = log_loss(
             labels[held_out],
-            model.predict_proba(centered[held_out]),
+            model.predict_proba(features[held_out]),
             sample_weight=weights[held_out],
             labels=model.classes_,
         )
         if best and loss > best[0]:
             break
-        best = (loss, inverse_strength, model.score(centered[held_out], labels[held_out]))
-    model = LogisticRegression(C=best[1], max_iter=MOST_ITERATIONS, tol=1e-4)
-    model.fit(centered, labels, weights)
-    values = _values_of(head, model, mean, np.bincount(labels, minlength=len(class_weights)))
-    return values, {"inverse_strength": best[1], "accuracy": float(best[2])}
+        best = (loss, inverse_strength, model.score(features[held_out], labels[held_out]))
+    return best[1], float(best[2])
 
 
 def _values_of(head, model, mean, counts):

@@ -29,11 +29,13 @@ def rate_multipliers(flags, variables):
     Raises:
       BadInput: a scope of the flag holds none of the variables.
     """
-    blocks = blocks_below_head(variables, find_network(flags.model_name).head_scopes)
+    names = [variable.op.name for variable in tf.trainable_variables()]
+    blocks = blocks_below_head(names, find_network(flags.model_name).head_scopes)
+    order = list(dict.fromkeys(blocks.values()))
     found = {}
     for variable in variables:
-        name = variable.op.name
-        distance = len(blocks) - blocks.index(_block(name)) if _block(name) in blocks else 0
+        block = blocks.get(variable.op.name)
+        distance = 0 if block is None else len(order) - order.index(block)
         found[variable] = (flags.layer_decay or 1.0) ** distance
     multipliers = parse_named_numbers(flags.learning_rate_multipliers)
     for scope, multiplier in sorted(multipliers.items(), key=lambda item: len(item[0])):
@@ -47,19 +49,27 @@ def rate_multipliers(flags, variables):
     return found
 
 
-def blocks_below_head(variables, head_scopes):
-    """Returns the network's blocks outside the heads, from the input to the head.
+def blocks_below_head(names, head_scopes):
+    """Returns the block of each variable outside the heads.
 
-    A block is a scope directly below that of the network, such as MobilenetV1/Conv2d_1 (its
-    depthwise and pointwise layers) or InceptionV3/Mixed_5b.
+    A block is a scope directly below that of the network, such as InceptionV3/Mixed_5b,
+    resnet_v2_50/block1 or MobilenetV1/Conv2d_1 (its depthwise and pointwise layers); a scope at
+    the top, such as cell_0, for NASNet, whose layers have no scope in common.
+
+    Args:
+      names: the names of a network's variables, from its input to its head.
+      head_scopes: the scopes of its classifiers.
+
+    Returns:
+      A dict, name -> block, in the order of the names.
     """
-    names = [v.op.name for v in variables if not in_scopes(v.op.name, head_scopes)]
-    return list(dict.fromkeys(map(_block, names)))
-
-
-def _block(name):
-    scope = "/".join(name.split("/")[:2]) if name.count("/") > 1 else name.split("/")[0]
-    return re.sub(r"_(depthwise|pointwise)$", "", scope)
+    depth = 2 if len({name.split("/")[0] for name in names}) == 1 else 1
+    blocks = {}
+    for name in names:
+        if not in_scopes(name, head_scopes):
+            scope = "/".join(name.split("/")[:depth])
+            blocks[name] = re.sub(r"_(depthwise|pointwise)$", "", scope)
+    return blocks
 
 
 class LayerwiseOptimizer(tf.train.Optimizer):

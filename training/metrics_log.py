@@ -57,8 +57,9 @@ class MetricsLog:
         self.add_summary(step, scalar_summary(scalars), split)
 
     def add_summary(self, step, summary, split="train"):
-        """Writes a `tf.Summary`, or its serialized bytes, for TensorBoard."""
-        self._writers[split].add_summary(summary, step)
+        """Writes a `tf.Summary`, or its serialized bytes, for TensorBoard; None writes nothing."""
+        if summary is not None:
+            self._writers[split].add_summary(summary, step)
         self._writers[split].flush()
 
     def add_image(self, step, tag, png):

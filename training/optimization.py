@@ -1,8 +1,11 @@
 """How weights change: optimizer, trained variables, moving averages."""
 
+import numpy as np
+
 from checkpointing.scope_names import in_scopes
 from slim_on_tf2 import slim, tf
 from system.errors import BadInput
+from training.failures import Diverged
 from training.gradients import GradientTransform
 from training.layer_rates import LayerwiseOptimizer
 from training.optimizers import OPTIMIZERS
@@ -41,16 +44,20 @@ def accumulate_fn(optimizer, fetches):
 
     Args:
       optimizer: the optimizer, after its gradients were applied.
-      fetches: a dict of tensors to fetch.
+      fetches: a dict of tensors to fetch, with `total_loss` among its `metrics`.
 
     Returns:
-      A function for `MonitoredSession.run_step_fn`, which calls no hooks; it returns the fetched
-      values.
+      A function for `MonitoredSession.run_step_fn`, which calls no hooks. It returns the fetched
+      values, and raises `Diverged` if the loss is not a finite number.
     """
-    accumulate_op = getattr(optimizer, "accumulate_op", None)
+    fetches = fetches | {"step": tf.train.get_global_step()}
+    fetches["accumulate"] = getattr(optimizer, "accumulate_op", None)
 
     def accumulate(step_context):
-        return step_context.session.run({**fetches, "accumulate": accumulate_op})
+        results = step_context.session.run(fetches)
+        if not np.isfinite(results["metrics"]["total_loss"]):
+            raise Diverged(int(results["step"]))
+        return results
 
     return accumulate
 
@@ -58,8 +65,8 @@ def accumulate_fn(optimizer, fetches):
 class AdamW(tf.train.AdamOptimizer):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2).
 
-    Each step also subtracts learning rate * weight decay * w from the kernels, which are the
-    variables of two or more dimensions; biases and batch norm do not decay.
+    Each step also subtracts learning rate * weight decay * w from the kernels. Biases, batch norm
+    and depthwise kernels do not decay, as with slim's L2 loss.
     """
 
     def __init__(self, learning_rate, weight_decay, **arguments):
@@ -70,7 +77,11 @@ class AdamW(tf.train.AdamOptimizer):
     def apply_gradients(self, grads_and_vars, global_step=None, name=None):
         """Decays the kernels of `grads_and_vars`, then applies Adam's update; returns an op."""
         gradients = [gradient for gradient, _ in grads_and_vars if gradient is not None]
-        kernels = [v for g, v in grads_and_vars if g is not None and v.shape.rank >= 2]
+        kernels = [
+            v
+            for g, v in grads_and_vars
+            if g is not None and v.shape.rank >= 2 and "depthwise" not in v.op.name
+        ]
         with tf.control_dependencies(gradients):  # which are those of the weights before the decay
             decays = [v.assign_sub(self._rate * self._weight_decay * v) for v in kernels]
         with tf.control_dependencies(decays):
@@ -114,21 +125,22 @@ def batch_norm_decay(global_step):
     return tf.minimum(0.99, (1 + steps) / (10 + steps))
 
 
-def add_moving_averages(train_op, init_fn, decay):
+def add_moving_averages(flags, train_op, init_fn):
     """Adds exponential moving averages of the model variables to a training.
 
     In the first steps the decay is lower, (1 + n) / (10 + n), as in
     `tf.train.ExponentialMovingAverage`.
 
     Args:
+      flags: the flags of train_flowers.py: `moving_average_decay`, None for no averages.
       train_op: the op of a training step.
       init_fn: the init_fn of the `tf.train.Scaffold`, or None.
-      decay: float, or None for no averages.
 
     Returns:
       An op that updates the averages after `train_op`, and an init_fn after which the averages
-      equal the variables. Without a decay, the arguments.
+      equal the variables. Without a decay, both as they are.
     """
+    decay = flags.moving_average_decay
     if decay is None:
         return train_op, init_fn
     averages = tf.train.ExponentialMovingAverage(decay, tf.train.get_global_step())

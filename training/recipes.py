@@ -5,6 +5,8 @@ A flag that is given wins over the recipe. docs/recipes.md measures each ingredi
 
 from checkpointing.checkpoint_path import NONE
 from preprocessing.schemes import is_distorted
+from system.errors import BadInput
+from training.flag_rules import HEAD
 
 # Recipe -> flag -> (value, why).
 RECIPES = {
@@ -12,7 +14,11 @@ RECIPES = {
     "tutorial": {},
     "quick": {
         "head_init": ("fit", "a logistic regression of the frozen features, in one pass"),
-        "max_number_of_steps": (0, "nothing else is trained"),
+        "max_number_of_steps": (0, "nothing else is trained, unless a length is given; then:"),
+        "batch_size": (32, "the noise of small batches moves the head from its optimum"),
+        "learning_rate": (0.00003, "larger steps destroy the fitted head"),
+        "learning_rate_decay_type": ("cosine", "the rate ends at zero"),
+        "freeze_batch_norm": (True, "the head was fitted with the restored averages"),
     },
     "best": {
         "head_init": ("zeros", "the first steps do not disturb the pretrained layers"),
@@ -29,30 +35,43 @@ RECIPES = {
 }
 
 
+# Ingredients of the images that are augmented, which cached features are not.
+_OF_IMAGES = ("augmentation", "train_image_scale", "freeze_batch_norm")
+
+
 def apply_recipe(flags, given, network):
     """Sets the flags of `flags.recipe`, except those that are given or cannot apply.
 
-    A network that nothing is restored into has no head to fit; images whose published training does
-    not distort them, such as digits, stay as they are; and some networks take no smaller crops.
+    Images whose published training does not distort them, such as digits, stay as they are; some
+    networks take no smaller crops; and a continued run has its head.
 
     Args:
       flags: the flags of train_flowers.py.
       given: the names of the flags that were given.
       network: the `Network`.
+
+    Raises:
+      BadInput: the recipe fits a head to pretrained weights, and there are none.
     """
     recipe = {name: value for name, (value, _) in RECIPES[flags.recipe].items()}
-    length = {"max_number_of_steps", "num_epochs", "max_minutes"}
-    if given & length:
-        recipe = {name: value for name, value in recipe.items() if name not in length}
-    is_from_scratch = flags.checkpoint_path == NONE or (
-        flags.checkpoint_path is None and network.checkpoint is None
-    )
-    if is_from_scratch and recipe.get("head_init") == "fit":
-        del recipe["head_init"]
+    if recipe.get("head_init") == "fit" and (flags.checkpoint_path == NONE or flags.continue_from):
+        raise BadInput(
+            f"--recipe {flags.recipe} fits a new head to pretrained weights, which are not given; "
+            "give --recipe best"
+        )
+    if given & {"max_number_of_steps", "num_epochs"}:
+        for name in ("max_number_of_steps", "num_epochs"):
+            recipe.pop(name, None)
+    if flags.continue_from:
+        recipe.pop("head_init", None)
+    if flags.trainable_scopes == HEAD:
+        for name in _OF_IMAGES:
+            recipe.pop(name, None)
     if not is_distorted(flags.preprocessing_name):
         recipe.pop("augmentation", None)
+    augmentation = flags.augmentation if "augmentation" in given else recipe.get("augmentation")
     smaller = flags.image_size * recipe.get("train_image_scale", 1)
-    if network.flattens or smaller < network.smallest_image_size:
+    if augmentation in (None, "none") or network.flattens or smaller < network.smallest_image_size:
         recipe.pop("train_image_scale", None)
     for name, value in recipe.items():
         if name not in given:

@@ -49,8 +49,8 @@ def find_start(log_dir, run, schedule):
     if not checkpoint:
         return None, 0
     step = global_step_of(checkpoint)
-    budget = run.flags.get("max_minutes")
-    if budget and old.ended and old.flags.get("max_minutes") == budget:
+    same_budget = old.flags.get("max_minutes") == run.flags.get("max_minutes")
+    if old.time_is_up and same_budget:
         schedule.last_step = min(step, schedule.last_step)
     return checkpoint, step
 

@@ -7,10 +7,17 @@ from training.hparams import write_session_end
 from training.run_record import read_run, write_run
 
 
-def end_run(log_dir, succeeded):
-    """Records in run.json and for TensorBoard that nothing is left to train in `log_dir`."""
+def end_run(log_dir, succeeded, time_is_up=False):
+    """Records in run.json and for TensorBoard that nothing is left to train in `log_dir`.
+
+    Args:
+      log_dir: the run's folder.
+      succeeded: whether the loss was finite to the end.
+      time_is_up: whether --max_minutes ended the run before its last step.
+    """
     write_session_end(log_dir, succeeded)
-    write_run(log_dir, dataclasses.replace(read_run(log_dir), ended=True))
+    run = dataclasses.replace(read_run(log_dir), ended=True, time_is_up=time_is_up)
+    write_run(log_dir, run)
 
 
 def describe_result(log_dir, step, validation, stop):

@@ -52,6 +52,7 @@ class Run:
     balanced_sampling: bool = field(metadata=_FIXED, default=False)
     layer_decay: float | None = field(metadata=_FIXED, default=None)
     learning_rate_multipliers: str | None = field(metadata=_FIXED, default=None)
+    time_is_up: bool = False  # whether --max_minutes ended it before its last step
     ended: bool = False  # whether nothing is left to train: last step reached, or loss diverged
 
 

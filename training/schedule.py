@@ -80,6 +80,6 @@ def make_schedule(flags, num_examples):
     if flags.warmup_epochs and 0 < last_step <= schedule.warmup_steps(flags.warmup_epochs):
         raise BadInput(
             f"--warmup_epochs {flags.warmup_epochs:g}: the run has only "
-            f"{schedule.epoch(last_step):.3g} epochs ({last_step} steps); give fewer"
+            f"{schedule.epoch(last_step):.3g} epochs ({last_step} steps); give --warmup_epochs 0"
         )
     return schedule

@@ -45,6 +45,11 @@ class TimeBudget(tf.train.SessionRunHook):
         self._new_last_step = tf.placeholder(tf.int64, [])
         self._assign = self.last_step.assign(self._new_last_step)
 
+    @property
+    def is_up(self):
+        """Whether the plan is shorter than the run that the flags ask for."""
+        return self._schedule.last_step < self._longest
+
     def after_create_session(self, session, coord):
         """Reads the global step."""
         self._step = int(session.run(tf.train.get_global_step(session.graph)))

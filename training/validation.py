@@ -37,9 +37,14 @@ class Validation:
         """Whether the run ends at `step`: the last one, or too long without a better validation."""
         if step >= self._schedule.last_step:
             return True
-        if self._early_stopping_epochs is None or not self.best.record:
+        return self._stops_early()
+
+    def _stops_early(self):
+        """Whether the validations so far end the run before its last step."""
+        validated = list(self._log.validations())
+        if self._early_stopping_epochs is None or not (validated and self.best.record):
             return False
-        epochs = self._schedule.epoch(step - self.best.record["step"])
+        epochs = self._schedule.epoch(validated[-1] - self.best.record["step"])
         return epochs >= self._early_stopping_epochs
 
     def run(self, session, step):
@@ -82,6 +87,12 @@ class Validation:
             f"{', best so far' if is_best else ''}",
             flush=True,
         )
+        if self._stops_early():
+            print(
+                f"Stopping: no better validation for {self._early_stopping_epochs:g} epochs, since "
+                f"step {self.best.record['step']}",
+                flush=True,
+            )
 
     def _evaluate(self, evaluator, checkpoint):
         """Returns the metrics of one set of weights, name -> float; None if interrupted."""
