@@ -195,14 +195,24 @@ def test_layer_decay_falls_from_the_head_down_by_blocks():
     [
         (MOBILENET, ["MobilenetV1/Logits"], ["Conv2d_0", "Conv2d_1", "Conv2d_2"]),
         (
-            "conv0/weights cell_0/1x1/weights cell_0/comb_iter_0/left/weights "
-            "aux_11/proj/weights cell_1/1x1/weights final_layer/FC/weights".split(),
+            [
+                "conv0/weights",
+                "cell_0/1x1/weights",
+                "cell_0/comb_iter_0/left/weights",
+                "aux_11/proj/weights",
+                "cell_1/1x1/weights",
+                "final_layer/FC/weights",
+            ],
             ["final_layer", "aux_11"],
             ["conv0", "cell_0", "cell_1"],
         ),
         (
-            "resnet_v2_50/conv1/weights resnet_v2_50/block1/unit_1/bottleneck_v2/conv1/weights "
-            "resnet_v2_50/postnorm/gamma resnet_v2_50/logits/weights".split(),
+            [
+                "resnet_v2_50/conv1/weights",
+                "resnet_v2_50/block1/unit_1/bottleneck_v2/conv1/weights",
+                "resnet_v2_50/postnorm/gamma",
+                "resnet_v2_50/logits/weights",
+            ],
             ["resnet_v2_50/logits"],
             ["conv1", "block1", "postnorm"],
         ),
