@@ -216,7 +216,7 @@ def test_missing_moving_averages_are_refused(data, tmp_path, capsys):
     train(data, tmp_path / "first", capsys, max_number_of_steps=0)
     for checkpoint, expected in (
         (tmp_path / "first", "holds no moving averages"),
-        ("none", "has no effect here; leave it out, or give a --checkpoint_path"),
+        ("none", "has no effect with --checkpoint_path none"),
     ):
         with pytest.raises(BadInput, match=f"--restore_moving_averages.*{expected}"):
             train(
