@@ -75,6 +75,10 @@ def test_negligible_rate_before_half_of_the_run_gets_a_warning():
     assert len(describe_learning_rate(flags(), schedule(last_step=500), 0)) == 1
 
 
+def test_run_that_trains_nothing_has_no_rate():
+    assert describe_learning_rate(flags(), schedule(last_step=0), 0) == []
+
+
 def test_finished_run_that_trains_on_says_its_rate_and_the_cure():
     lines = describe_learning_rate(flags(), schedule(last_step=900), 700)
     assert "; 7.58e-10 at step 700" in lines[0]

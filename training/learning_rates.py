@@ -71,6 +71,8 @@ def describe_learning_rate(flags, schedule, start_step):
       schedule: the run's `Schedule`.
       start_step: the step at which the training starts or resumes.
     """
+    if not schedule.last_step:
+        return []  # nothing is trained
     kind = flags.learning_rate_decay_type
     shape = {
         "exponential": f"times {flags.learning_rate_decay_factor:g} every "
