@@ -27,7 +27,7 @@ TRAINING = (
     "train_flowers.py --model_name mobilenet_v1_025 --image_size 96 --batch_size 32 "
     "--summary_steps 20"
 )
-LEAD = 0.25  # of fine-tuning over training from scratch, which five seeds have shown
+LEAD = 0.25  # of fine-tuning over training from scratch; measured: 0.33 to 0.37
 
 
 def python(command):
