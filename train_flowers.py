@@ -201,7 +201,7 @@ def train(flags, hooks=(), scaffold_fn=dict):
         log.add_settings(vars(flags), run.versions)
         hooks = [StopOnDivergence(total_loss), budget, *hooks]
         if source.is_images:
-            shown = ImageSummary(batch | {"images": images}, run, schedule, log)
+            shown = ImageSummary(images, tf.argmax(labels, 1), run, schedule, log)
             hooks += [ModelStats(logits, flags.log_dir, images), shown]
         with (
             explain_failures(flags, [dataset, validation_dataset]),

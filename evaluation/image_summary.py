@@ -10,17 +10,17 @@ IMAGES_SHOWN = 25
 class ImageSummary(tf.train.SessionRunHook):
     """Writes the first batch of each epoch for TensorBoard, as the network sees it."""
 
-    def __init__(self, batch, run, schedule, log):
+    def __init__(self, images, labels, run, schedule, log):
         """Takes what is shown and where.
 
         Args:
-          batch: a dict with `images` float32 [batch, height, width, channels] and `labels` int64
-            [batch].
+          images: float32 [batch, height, width, channels].
+          labels: int64 [batch]; of mixed images, the one with the larger share.
           run: the `Run`: its preprocessing and labels are used.
           schedule: the run's `Schedule`.
           log: the run's `MetricsLog`.
         """
-        self._batch = {name: batch[name][:IMAGES_SHOWN] for name in ("images", "labels")}
+        self._batch = {"images": images[:IMAGES_SHOWN], "labels": labels[:IMAGES_SHOWN]}
         self._to_pixels = to_pixels(run.preprocessing_name)
         self._class_names = run.labels
         self._schedule = schedule

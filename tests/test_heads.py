@@ -9,6 +9,7 @@ from nets.networks import NETWORKS
 from slim_on_tf2 import tf
 from system.errors import BadInput
 from training.heads import (
+    INVERSE_STRENGTHS,
     USUAL_INVERSE_STRENGTH,
     Head,
     find_head,
@@ -124,6 +125,16 @@ def test_strength_is_chosen_on_held_out_training_images():
     clear, labels = clusters(3, depth=50)
     _, signal = fit_head(head, clear, labels, [1.0] * 3, seed=0)
     assert noise["inverse_strength"] < signal["inverse_strength"]
+
+
+def test_strength_is_not_weakened_where_the_solver_stops_early():
+    """Small features leave small gradients; equal losses must not select the weakest penalty."""
+    features, labels = clusters(3, depth=40)
+    random = np.random.default_rng(1)
+    noisy = (0.1 * (features + 3 * random.normal(size=features.shape))).astype(np.float32)
+    head = Head(tf.get_variable("weights", [40, 3]), tf.get_variable("biases", [3]))
+    _, report = fit_head(head, noisy, labels, [1.0] * 3, seed=0)
+    assert report["inverse_strength"] < INVERSE_STRENGTHS[-1]
 
 
 def test_class_weights_count_in_the_fit():

@@ -6,6 +6,7 @@ import pytest
 from slim_on_tf2 import tf
 from system.errors import BadInput
 from training.optimization import batch_norm_decay
+from training.recipes import RECIPES
 from training.schedule import Schedule, make_schedule
 
 
@@ -21,6 +22,7 @@ def schedule_flags(**changes):
         "warmup_epochs": 0.0,
         "head_init": "zeros",
         "learning_rate_decay_type": "exponential",
+        "recipe": "tutorial",
     }
     return SimpleNamespace(**flags | changes)
 
@@ -68,6 +70,16 @@ def test_accumulated_batches_make_fewer_steps():
 def test_fitted_head_is_validated_before_the_first_step():
     assert make_schedule(schedule_flags(head_init="fit"), 100).validates(0)
     assert not make_schedule(schedule_flags(), 100).validates(0)
+
+
+def test_warmup_of_a_recipe_takes_a_tenth_of_a_short_run():
+    recipe = {"recipe": "best", "warmup_epochs": RECIPES["best"]["warmup_epochs"][0]}
+    flags = schedule_flags(batch_size=10, num_epochs=1, **recipe)
+    make_schedule(flags, 100)
+    assert flags.warmup_epochs == 0.1
+    flags = schedule_flags(batch_size=10, num_epochs=70, **recipe)
+    make_schedule(flags, 100)
+    assert flags.warmup_epochs == recipe["warmup_epochs"]
 
 
 def test_warmup_longer_than_the_run_is_refused():

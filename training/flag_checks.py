@@ -64,6 +64,8 @@ def fill_in_earlier_run(flags, given, log_dir):
             f"--continue_from {flags.continue_from} is the --log_dir itself; give a new --log_dir, "
             "or leave --continue_from out to resume the run"
         )
+    if not Path(log_dir, "run.json").is_file():
+        raise BadInput(f"--continue_from {log_dir} is not the folder of a run; give its log_dir")
     earlier = read_run(log_dir)
     for name in ("model_name", "image_size", "preprocessing_name", "use_grayscale"):
         if name in given and getattr(flags, name) != getattr(earlier, name):

@@ -20,7 +20,7 @@ HELD_OUT = 0.2  # of the training images, on which the strength of the L2 penalt
 # scikit-learn's inverse strengths, from strong to weak; the search stops where the loss rises.
 INVERSE_STRENGTHS = tuple(10.0 ** (exponent / 2) for exponent in range(-8, 5))
 USUAL_INVERSE_STRENGTH = 0.01
-MOST_ITERATIONS = 200
+MOST_ITERATIONS = 1000
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def fit_head(head, features, labels, class_weights, seed):
     centered = features - mean
     weights = np.asarray(class_weights, np.float64)[labels]
     strength, accuracy = _choose_strength(centered, labels, weights, seed)
-    model = LogisticRegression(C=strength, max_iter=MOST_ITERATIONS, tol=1e-4)
+    model = LogisticRegression(C=strength, max_iter=MOST_ITERATIONS)
     model.fit(centered, labels, weights)
     values = _values_of(head, model, mean, np.bincount(labels, minlength=len(class_weights)))
     return values, {"inverse_strength": strength, "accuracy": accuracy}
@@ -176,7 +176,7 @@ def _choose_strength(features, labels, weights, seed):
     kept = np.setdiff1d(np.arange(len(labels)), held_out)
     if not len(held_out):
         return USUAL_INVERSE_STRENGTH, math.nan
-    model = LogisticRegression(warm_start=True, max_iter=MOST_ITERATIONS, tol=1e-3)
+    model = LogisticRegression(warm_start=True, max_iter=MOST_ITERATIONS)
     best = None
     for inverse_strength in INVERSE_STRENGTHS:
         model.set_params(C=inverse_strength).fit(features[kept], labels[kept], weights[kept])
@@ -186,7 +186,7 @@ def _choose_strength(features, labels, weights, seed):
             sample_weight=weights[held_out],
             labels=model.classes_,
         )
-        if best and loss > best[0]:
+        if best and loss >= best[0]:  # equal if the solver finds nothing to improve
             break
         best = (loss, inverse_strength, model.score(features[held_out], labels[held_out]))
     return best[1], float(best[2])

@@ -35,6 +35,11 @@ RECIPES = {
 }
 
 
+def recipe_value(recipe, flag):
+    """Returns the value of a flag in a recipe; None if the recipe does not set it."""
+    return RECIPES[recipe].get(flag, (None,))[0]
+
+
 # Ingredients of the images that are augmented, which cached features are not.
 _OF_IMAGES = ("augmentation", "train_image_scale", "freeze_batch_norm")
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from system.errors import BadInput
 from training.flag_rules import RANGE_TEST
+from training.recipes import recipe_value
 
 
 @dataclass
@@ -77,6 +78,9 @@ def make_schedule(flags, num_examples):
         validates_start=flags.head_init == "fit" and not is_test,
         validates_end=not is_test,
     )
+    if flags.warmup_epochs == recipe_value(flags.recipe, "warmup_epochs"):
+        # The recipe's warmup takes at most a tenth of a shorter run.
+        flags.warmup_epochs = min(flags.warmup_epochs, schedule.epoch(last_step) / 10)
     if flags.warmup_epochs and 0 < last_step <= schedule.warmup_steps(flags.warmup_epochs):
         raise BadInput(
             f"--warmup_epochs {flags.warmup_epochs:g}: the run has only "
