@@ -38,7 +38,7 @@ def check_together(flags, given):
 
     Args:
       flags: the flags.
-      given: the set of the names of those that differ from their defaults.
+      given: the set of the names of those that were given.
 
     Raises:
       BadInput: names the flag, what was expected, and the cure.

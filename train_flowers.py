@@ -190,7 +190,7 @@ def train(flags, hooks=(), scaffold_fn=dict):
         summary_op = tf.summary.merge_all()
         metrics |= {"regularization_loss": regularization_loss, "total_loss": total_loss}
         fetches = {"metrics": metrics | {"accuracy": accuracy}, "waited": batch["waited"]}
-        accumulate = optimization.accumulate_fn(optimizer, dict(fetches))
+        accumulate = optimization.accumulate_fn(optimizer, fetches)
         fetches |= {"step": step_after, "learning_rate": learning_rate}
 
         # Managed session: restores or initializes, saves checkpoints, runs the hooks and yours.

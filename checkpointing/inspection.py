@@ -4,13 +4,9 @@ import math
 import re
 from dataclasses import dataclass, field
 
+from checkpointing.reading import MOVING_AVERAGE, is_training_state
 from checkpointing.scope_names import in_scopes
-from checkpointing.warm_start import (
-    COUNTERS,
-    MOVING_AVERAGE,
-    compare_with_checkpoint,
-    num_parameters,
-)
+from checkpointing.warm_start import compare_with_checkpoint, num_parameters
 from nets.nets_factory import get_network_fn
 from nets.networks import find_network
 from slim_on_tf2 import slim, tf
@@ -52,10 +48,9 @@ def take_inventory(shapes):
     """Sorts the variables of a checkpoint, a dict from name to shape, into an `Inventory`."""
     inventory = Inventory()
     for name in sorted(shapes, key=_natural_order):
-        scope, _, leaf = name.rpartition("/")
-        if leaf == MOVING_AVERAGE:
+        if name.rpartition("/")[2] == MOVING_AVERAGE:
             inventory.averages[name] = shapes[name]
-        elif scope in shapes or COUNTERS.fullmatch(name):
+        elif is_training_state(name, shapes):
             inventory.training_state[name] = shapes[name]
         else:
             inventory.variables[name] = shapes[name]

@@ -48,6 +48,16 @@ COUNTERS = re.compile(r"global_step|beta[12]_power(_\d+)?")
 MOVING_AVERAGE = "ExponentialMovingAverage"  # the suffix of tf.train.ExponentialMovingAverage
 
 
+def is_training_state(name, names):
+    """Whether a name in a checkpoint is a counter or a slot, which lies in its variable's scope.
+
+    Args:
+      name: the name.
+      names: all names in the checkpoint, a container.
+    """
+    return name.rpartition("/")[0] in names or bool(COUNTERS.fullmatch(name))
+
+
 def weights_digest(path, model_name, excluded_scopes, moving_averages=False):
     """Returns a digest of a checkpoint's weights, the same for files with equal weights.
 
@@ -71,8 +81,7 @@ def weights_digest(path, model_name, excluded_scopes, moving_averages=False):
         names, read = set(reader.get_variable_to_shape_map()), reader.get_tensor
     digest = hashlib.sha256()
     for name in sorted(names):
-        is_slot = name.rpartition("/")[0] in names
-        if is_slot or COUNTERS.fullmatch(name) or in_scopes(name, excluded_scopes):
+        if is_training_state(name, names) or in_scopes(name, excluded_scopes):
             continue
         average = f"{name}/{MOVING_AVERAGE}"
         value = read(average if moving_averages and average in names else name)

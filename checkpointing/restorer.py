@@ -1,6 +1,6 @@
 """Restores a run's checkpoints into a graph that evaluates, predicts or is exported."""
 
-from checkpointing.reading import global_step_of, read_shapes
+from checkpointing.reading import read_shapes
 from checkpointing.warm_start import compare_with_checkpoint
 from slim_on_tf2 import slim, tf
 from system.errors import BadInput
@@ -37,10 +37,12 @@ class Restorer:
         """
         is_published = self._moving_averages is None
         cure = _CURE_OF_PUBLISHED if is_published else _CURE
+        shapes = read_shapes(checkpoint)
+        steps = [self._global_step] if self._global_step.op.name in shapes else []
         found = compare_with_checkpoint(
-            self._variables,
+            [*self._variables, *steps],
             checkpoint,
-            read_shapes(checkpoint),
+            shapes,
             restore_moving_averages=is_published or self._moving_averages,
         )
         if found.faults:
@@ -58,9 +60,7 @@ class Restorer:
             with session.graph.as_default():
                 self._savers[names] = tf.train.Saver(found.restored)
         try:
+            session.run(self._global_step.initializer)
             self._savers[names].restore(session, checkpoint)
-            step = global_step_of(checkpoint)
         except (tf.errors.OpError, ValueError) as error:
             raise BadInput(f"{checkpoint} is broken; {cure}") from error
-        initializer = self._global_step.initializer
-        session.run(initializer, {initializer.inputs[1]: step})

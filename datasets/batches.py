@@ -6,8 +6,6 @@ example's number in the run. So a run that resumes at example k reads exactly wh
 run reads from k on.
 """
 
-from functools import partial
-
 from datasets.examples import CURE, make_shape_decoder, read_examples
 from slim_on_tf2 import tf
 from system.errors import BadInput
@@ -73,8 +71,9 @@ def load_batch(
         batch = {"images": image, "labels": label}
         return batch | {"filenames": filename} if with_filenames else batch
 
-    endless = partial(_endless, dataset, seed, first_example, balanced)
-    records = endless() if is_training else _once(dataset)
+    records = _once(dataset)
+    if is_training:
+        records = _endless(dataset, seed, first_example, balanced)
     examples = records.map(load, num_parallel_calls=AUTOTUNE, deterministic=True)
     return examples.batch(batch_size, drop_remainder=is_training).prefetch(AUTOTUNE)
 

@@ -6,6 +6,7 @@ they may be a part.
 """
 
 import contextlib
+import copy
 import itertools
 import tempfile
 from pathlib import Path
@@ -53,18 +54,11 @@ def _with_classes(dataset, run):
     """Returns a split whose labels are the classes of the network instead of the dataset's."""
     labels = [dataset.labels_to_names[label] for label in range(dataset.num_classes)]
     classes = find_classes(labels, run.model_name)
-    return slim.dataset.Dataset(
-        data_sources=dataset.data_sources,
-        reader=dataset.reader,
-        decoder=_RelabelingDecoder(dataset.decoder, classes),
-        num_samples=dataset.num_samples,
-        items_to_descriptions=dataset.items_to_descriptions,
-        num_classes=len(run.labels),
-        labels_to_names=dict(enumerate(run.labels)),
-        class_counts=dataset.class_counts,
-        name=dataset.name,
-        split_name=dataset.split_name,
-    )
+    relabeled = copy.copy(dataset)
+    relabeled.decoder = _RelabelingDecoder(dataset.decoder, classes)
+    relabeled.num_classes = len(run.labels)
+    relabeled.labels_to_names = dict(enumerate(run.labels))
+    return relabeled
 
 
 class _RelabelingDecoder(slim.data_decoder.DataDecoder):

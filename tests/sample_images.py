@@ -7,6 +7,15 @@ from PIL import Image
 
 from slim_on_tf2 import tf
 
+# Scheme -> least and greatest value of its network inputs.
+RANGES = {
+    "inception": (-1, 1),
+    "vgg": (-123.68, 255 - 103.94 + 1e-3),
+    "lenet": (-1, 127 / 128),
+    "cifarnet": (-np.inf, np.inf),
+    "none": (0, 1),
+}
+
 
 def make_image(height, width, channels=3, seed=0):
     """The images of golden/preprocessing.json: waves with noise."""

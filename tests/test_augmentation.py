@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageOps
-from sample_images import for_seeds, gradient, jpeg, make_image, value
+from sample_images import RANGES, for_seeds, gradient, jpeg, make_image, value
 
 from preprocessing import augment as augment_module
 from preprocessing import erasing, inception, trivial_augment
@@ -15,13 +15,6 @@ from system.errors import BadInput
 
 WITH_SETTINGS = [name for name, settings in AUGMENTATIONS.items() if settings]
 CROP_ONLY = Augmentation((0.25, 1.0), (3 / 4, 4 / 3), False, False, False, 0.0)
-RANGES = {
-    "inception": (-1, 1),
-    "vgg": (-123.68, 255 - 103.94 + 1e-3),
-    "lenet": (-1, 127 / 128),
-    "cifarnet": (-np.inf, np.inf),
-    "none": (0, 1),
-}
 # A float and a whole number are the same level up to rounding or, in Pillow, cutting off.
 ONE_LEVEL = 1 + 1e-3
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from sample_images import for_seeds, gradient, jpeg, make_image, value
+from sample_images import RANGES, for_seeds, gradient, jpeg, make_image, value
 
 from preprocessing import cifarnet, inception, lenet, none, vgg
 from preprocessing.decoding import decode
@@ -25,13 +25,6 @@ SCHEMES = {
     "none": none,
 }
 RANDOM_SCHEMES = ["inception", "vgg", "cifarnet"]
-RANGES = {
-    "inception": (-1, 1),
-    "vgg": (-123.68, 255 - 103.94 + 1e-3),
-    "lenet": (-1, 127 / 128),
-    "cifarnet": (-np.inf, np.inf),
-    "none": (0, 1),
-}
 EPSILON = float(np.finfo(np.float32).eps)
 # Scaling, interpolating and subtracting round at most eight times, to values of up to 1 or 255; the
 # golden figures are rounded to six decimals.

@@ -13,7 +13,7 @@ from slim_on_tf2 import tf
 from system.errors import BadInput
 from train_flags import flags_of_call
 from train_flowers import fine_tune
-from training.features import features_name, get_features, read_features
+from training.features import features_name, features_source, get_features, read_features
 from training.run_record import read_run
 
 SCOPE = "MobilenetV1/Logits/Conv2d_1c_1x1"
@@ -75,20 +75,24 @@ def test_features_are_computed_once(made, tmp_path, capsys):
         np.testing.assert_array_equal(ours, theirs)
 
 
+def name_of(flags, dataset, checkpoint_path):
+    return features_name(features_source(flags, dataset, checkpoint_path))
+
+
 def test_features_of_other_weights_images_or_sizes_have_other_names(made, tmp_path):
     flags, dataset = settings(made, tmp_path), get_split("train", made / "data")
-    name = features_name(flags, dataset, flags.checkpoint_path)
-    assert name == features_name(flags, dataset, flags.checkpoint_path)
+    name = name_of(flags, dataset, flags.checkpoint_path)
+    assert name == name_of(flags, dataset, flags.checkpoint_path)
     step_0 = str(made / "pretrained" / "model.ckpt-0")
     other = get_split("validation", made / "data")
     larger = settings(made, tmp_path, image_size=40)
     vgg = settings(made, tmp_path, preprocessing_name="vgg")
     names = {
         name,
-        features_name(flags, dataset, step_0),
-        features_name(flags, other, flags.checkpoint_path),
-        features_name(larger, dataset, flags.checkpoint_path),
-        features_name(vgg, dataset, flags.checkpoint_path),
+        name_of(flags, dataset, step_0),
+        name_of(flags, other, flags.checkpoint_path),
+        name_of(larger, dataset, flags.checkpoint_path),
+        name_of(vgg, dataset, flags.checkpoint_path),
     }
     assert len(names) == 5
 

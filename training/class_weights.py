@@ -34,6 +34,15 @@ def get_class_weights(flag, class_counts):
     return [weights.get(name, 1.0) for name in class_counts]
 
 
+def effective_class_weights(flags, dataset):
+    """Returns how much an image of each class counts in training, a list of floats.
+
+    By the weights in the loss, or by how often balanced sampling reads it.
+    """
+    flag = BALANCED if flags.balanced_sampling else flags.class_weights
+    return get_class_weights(flag, dataset.class_counts) or [1.0] * dataset.num_classes
+
+
 def example_weights(flags, dataset, labels):
     """Returns the weights of a batch's examples in the loss.
 

@@ -56,11 +56,12 @@ def get_features(flags, dataset, checkpoint_path):
     Raises:
       BadInput: the checkpoint lacks a layer below the head, or the folder cannot be written.
     """
-    folder = Path(flags.features_dir, features_name(flags, dataset, checkpoint_path))
+    source = features_source(flags, dataset, checkpoint_path)
+    folder = Path(flags.features_dir, features_name(source))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with locked_folder(folder.parent, wait=True):  # another training may be computing them
-            return _read(folder, dataset) or _write(folder, flags, dataset, checkpoint_path)
+            return _read(folder, dataset) or _write(folder, flags, dataset, checkpoint_path, source)
     except OSError as error:
         raise BadInput(
             f"--features_dir {flags.features_dir}: cannot be written ({error.strerror or error}); "
@@ -82,7 +83,7 @@ def _read(folder, dataset):
     return features
 
 
-def _write(folder, flags, dataset, checkpoint_path):
+def _write(folder, flags, dataset, checkpoint_path, source):
     """Computes the features of a split, and writes them to a new folder."""
     started = time.perf_counter()
     records = _compute(flags, dataset, checkpoint_path)
@@ -90,7 +91,7 @@ def _write(folder, flags, dataset, checkpoint_path):
         "name": "features",
         "labels": [dataset.labels_to_names[label] for label in range(dataset.num_classes)],
         "settings": {"num_shards": 1},
-        "source": _determinants(flags, dataset, checkpoint_path),
+        "source": source,
     }
     write_dataset(
         folder,
@@ -126,15 +127,18 @@ def read_features(dataset):
     return values[0], values[1]
 
 
-def features_name(flags, dataset, checkpoint_path):
-    """Returns the name of the folder of a split's features: network, size, and a digest."""
-    text = json.dumps(_determinants(flags, dataset, checkpoint_path), sort_keys=True)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return f"{flags.model_name}_{flags.image_size}px_{digest}"
+def features_name(source):
+    """Returns the name of a folder of features: network, size, and a digest.
+
+    Args:
+      source: what determines them, as from `features_source`.
+    """
+    digest = hashlib.sha256(json.dumps(source, sort_keys=True).encode()).hexdigest()[:16]
+    return f"{source['model_name']}_{source['image_size']}px_{digest}"
 
 
-def _determinants(flags, dataset, checkpoint_path):
-    """Returns all that the features of a split depend on."""
+def features_source(flags, dataset, checkpoint_path):
+    """Returns all that the features of a split depend on, a dict; arguments as `get_features`."""
     return {
         "model_name": flags.model_name,
         "image_size": flags.image_size,

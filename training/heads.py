@@ -12,9 +12,8 @@ from checkpointing.scope_names import in_scopes, split_scopes
 from nets.features import last_layer
 from slim_on_tf2 import slim, tf
 from system.errors import BadInput
-from training.class_weights import get_class_weights
+from training.class_weights import effective_class_weights
 from training.features import get_features, read_features
-from training.flag_rules import BALANCED
 
 HELD_OUT = 0.2  # of the training images, on which the strength of the L2 penalty is chosen
 # scikit-learn's inverse strengths, from strong to weak; the search stops where the loss rises.
@@ -72,17 +71,16 @@ def get_head_init_fn(flags, dataset, logits, end_points, restore_fn):
     Raises:
       BadInput: the features to fit the head to cannot be computed.
     """
-    all_logits = [logits, *(end_points[name] for name in ("AuxLogits",) if name in end_points)]
-    main_head, *_ = heads = list(map(find_head, all_logits))
+    main_head = find_head(logits)
+    heads = [main_head]
+    if "AuxLogits" in end_points:
+        heads.append(find_head(end_points["AuxLogits"]))
     if restore_fn:
         excluded = split_scopes(flags.checkpoint_exclude_scopes)
         heads = [head for head in heads if in_scopes(head.kernel.op.name, excluded)]
     if flags.head_init == "published" or not heads:
         return restore_fn
-    weights = get_class_weights(flags.class_weights, dataset.class_counts)
-    if flags.balanced_sampling:
-        weights = get_class_weights(BALANCED, dataset.class_counts)
-    weights = weights or [1.0] * dataset.num_classes
+    weights = effective_class_weights(flags, dataset)
     counts = np.array(list(dataset.class_counts.values()))
     values = {}
     for head in heads:
@@ -198,11 +196,10 @@ def _values_of(head, model, mean, counts):
     if len(model.classes_) == 2:  # scikit-learn keeps the difference of the two logits
         coefficients = np.concatenate([-coefficients, coefficients]) / 2
         intercepts = np.concatenate([-intercepts, intercepts]) / 2
-    kernel = np.zeros((features := coefficients.shape[1], len(counts)))
+    kernel = np.zeros((coefficients.shape[1], len(counts)))
     biases = np.log(_shares(counts))
     kernel[:, model.classes_] = coefficients.T
     biases[model.classes_] = intercepts - coefficients @ mean
-    assert features * len(counts) == head.kernel.shape.num_elements()
     values = {head.kernel: kernel.reshape(head.kernel.shape.as_list()).astype(np.float32)}
     if head.biases is not None:
         values[head.biases] = biases.astype(np.float32)

@@ -30,6 +30,7 @@ def learning_rate_at(step, flags, schedule, last_step=None):
       A float32 scalar tensor.
     """
     warmup_steps = schedule.warmup_steps(flags.warmup_epochs)
+    last_step = schedule.last_step if last_step is None else last_step
     kind, first, end = flags.learning_rate_decay_type, flags.learning_rate, flags.end_learning_rate
     if kind == "exponential":
         rate = tf.train.exponential_decay(
@@ -40,12 +41,11 @@ def learning_rate_at(step, flags, schedule, last_step=None):
             staircase=True,
         )
     elif kind == RANGE_TEST:
-        steps = tf.cast(schedule.last_step if last_step is None else last_step, tf.float32)
-        rate = first * tf.pow(end / first, tf.cast(step, tf.float32) / steps)
+        share = tf.cast(step, tf.float32) / tf.cast(last_step, tf.float32)
+        rate = first * tf.pow(end / first, share)
     elif kind == "fixed":
         rate = tf.constant(first, tf.float32)
     else:
-        last_step = schedule.last_step if last_step is None else last_step
         steps = tf.cast(tf.maximum(last_step - warmup_steps, 1), tf.float32)
         share = tf.clip_by_value(tf.cast(step - warmup_steps, tf.float32) / steps, 0.0, 1.0)
         falling = 0.5 * (1 + tf.cos(math.pi * share)) if kind == "cosine" else 1 - share

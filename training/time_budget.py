@@ -1,10 +1,12 @@
 """--max_minutes: shortens a run so that it ends in time, its last validation included."""
 
+import collections
 import time
 
 from slim_on_tf2 import tf
 
 FIRST_PLAN, STEPS_BETWEEN_PLANS = 5, 20
+RECENT_STEPS = 50  # whose median is the speed
 SECONDS_TO_SAVE = 5.0  # a last checkpoint
 FORWARD_SHARE = 0.4  # of a training step's time, for an image of the validation; until it is known
 SLACK = 0.98  # of the time left is planned
@@ -32,7 +34,8 @@ class TimeBudget(tf.train.SessionRunHook):
         self._num_validated = num_validated * (2 if flags.moving_average_decay else 1)
         if not schedule.validates_end:
             self._num_validated = 0
-        self._times = []  # seconds of the steps of this session
+        self._steps = 0  # of this session
+        self._times = collections.deque(maxlen=RECENT_STEPS)  # seconds, without the first step
         self._validation_seconds = None
         self._left_at = None
         # Not saved: a resumed run plans anew.
@@ -61,7 +64,7 @@ class TimeBudget(tf.train.SessionRunHook):
         called no hooks.
         """
         self._started = time.monotonic()
-        if self._left_at is None:
+        if self._left_at is None:  # the first step
             return
         if self._schedule.validates(self._step):
             self._validation_seconds = self._started - self._left_at
@@ -70,12 +73,16 @@ class TimeBudget(tf.train.SessionRunHook):
 
     def after_run(self, run_context, run_values):
         """Plans the last step anew, every few steps."""
+        if self._deadline is None:
+            return
         self._left_at = time.monotonic()
         self._step += 1
-        self._times.append(self._left_at - self._started)
-        if self._deadline is None or len(self._times) < FIRST_PLAN:
+        self._steps += 1
+        if self._steps > 1:  # the first step also optimizes the graph
+            self._times.append(self._left_at - self._started)
+        if self._steps < FIRST_PLAN:
             return
-        if (len(self._times) - FIRST_PLAN) % STEPS_BETWEEN_PLANS == 0 or self._is_late():
+        if (self._steps - FIRST_PLAN) % STEPS_BETWEEN_PLANS == 0 or self._is_late():
             self._plan(run_context.session)
 
     def _plan(self, session):
@@ -93,8 +100,7 @@ class TimeBudget(tf.train.SessionRunHook):
 
     def _steps_left(self):
         """The steps that fit into the time left, with their validations, a float."""
-        recent = sorted(self._times[1:][-50:])  # the first step also optimizes the graph
-        step_seconds = recent[len(recent) // 2]
+        step_seconds = sorted(self._times)[len(self._times) // 2]
         per_image = step_seconds / self._schedule.batch_size
         validation = self._validation_seconds or FORWARD_SHARE * per_image * self._num_validated
         left = SLACK * (self._deadline - time.monotonic()) - validation - SECONDS_TO_SAVE

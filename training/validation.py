@@ -28,6 +28,7 @@ class Validation:
         self._log = log
         self._stop = stop
         self._early_stopping_epochs = flags.early_stopping_epochs
+        self._last_step = max(log.validations(), default=None)  # of the latest validation
 
     def accuracies(self):
         """The accuracy of each validation of the run so far, a list of floats in [0, 1]."""
@@ -35,16 +36,13 @@ class Validation:
 
     def is_over(self, step):
         """Whether the run ends at `step`: the last one, or too long without a better validation."""
-        if step >= self._schedule.last_step:
-            return True
-        return self._stops_early()
+        return step >= self._schedule.last_step or self._stops_early()
 
     def _stops_early(self):
         """Whether the validations so far end the run before its last step."""
-        validated = list(self._log.validations())
-        if self._early_stopping_epochs is None or not (validated and self.best.record):
+        if not (self._early_stopping_epochs and self.best.record) or self._last_step is None:
             return False
-        epochs = self._schedule.epoch(validated[-1] - self.best.record["step"])
+        epochs = self._schedule.epoch(self._last_step - self.best.record["step"])
         return epochs >= self._early_stopping_epochs
 
     def run(self, session, step):
@@ -75,6 +73,7 @@ class Validation:
         if len(found) > 1:
             row |= {"raw_accuracy": found[0]["accuracy"], "averages_accuracy": found[1]["accuracy"]}
         self._log.add(step, "validation", row)
+        self._last_step = step
         scalars = {LOSS_TAG if name == "loss" else name: value for name, value in row.items()}
         self._log.add_scalars(step, "validation", scalars)
         of_which = ""
