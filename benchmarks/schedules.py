@@ -27,7 +27,7 @@ def draw(path):
     """Draws every schedule over a run of `EPOCHS` epochs to the PNG `path`."""
     schedule = Schedule(STEPS_PER_EPOCH, 1, EPOCHS * STEPS_PER_EPOCH)
     steps = range(0, schedule.last_step, STEPS_PER_EPOCH // 4)
-    figure, axes = plt.subplots(figsize=(7, 3.2), layout="constrained")
+    figure, axes = plt.subplots(figsize=(7, 3.8), layout="constrained")
     for name, changes in SCHEDULES.items():
         flags = flags_parser().checked(learning_rate=1.0, **changes)
         axes.plot(
@@ -36,7 +36,7 @@ def draw(path):
             label=name,
         )
     axes.set(xlabel="epoch", ylabel="learning rate / first rate", xlim=(0, EPOCHS), ylim=(0, 1.05))
-    axes.legend(loc="right", bbox_to_anchor=(1.0, 0.72))
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
