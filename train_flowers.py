@@ -90,7 +90,7 @@ def train(flags, hooks=(), scaffold_fn=dict):
     fetch_missing(flags)
     dataset = get_split("train", flags.dataset_dir, flags.dataset_name)
     validation_dataset = get_split("validation", flags.dataset_dir, flags.dataset_name)
-    check_splits(dataset, validation_dataset)
+    check_splits(dataset, validation_dataset, flags.class_weights)
     schedule = make_schedule(flags, examples_per_epoch(dataset, flags.balanced_sampling))
     run = describe_run(flags, dataset)
     with lock_log_dir(flags.log_dir), tf.Graph().as_default():

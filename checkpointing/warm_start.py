@@ -9,6 +9,7 @@ no variable keeps its random value unnoticed.
 """
 
 import difflib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from checkpointing.checkpoint_path import NONE
@@ -43,6 +44,23 @@ def get_variables_to_restore(exclude_scopes=(), optional_scopes=()):
     return [variable for variable in variables if not in_scopes(variable.op.name, exclude_scopes)]
 
 
+@dataclass(frozen=True)
+class Restore:
+    """An `init_fn` of a `tf.train.Scaffold`, which knows what it restores.
+
+    Attributes:
+      names: of the variables that it assigns.
+      assign: a function of the session.
+    """
+
+    names: frozenset[str]
+    assign: Callable
+
+    def __call__(self, scaffold, session):
+        """Restores the variables."""
+        self.assign(session)
+
+
 def get_init_fn(
     checkpoint_path,
     variables_to_restore,
@@ -65,7 +83,7 @@ def get_init_fn(
         their initial values.
 
     Returns:
-      A function of (scaffold, session); None for `none`.
+      A `Restore`; None for `none`.
 
     Raises:
       BadInput: the checkpoint cannot be read, holds none of the variables, or lacks some of them
@@ -85,8 +103,8 @@ def get_init_fn(
     )
     _check(found, model_name, restore_moving_averages, ignore_missing_vars)
     print(*found.describe(), sep="\n", flush=True)
-    restore_fn = _assign_fn(found, values)
-    return lambda scaffold, session: restore_fn(session)
+    names = frozenset(variable.op.name for variable in found.restored.values())
+    return Restore(names, _assign_fn(found, values))
 
 
 def get_restore_fn(checkpoint_path, model_name, head_scopes, restore_moving_averages=False):

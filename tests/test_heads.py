@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from checkpointing.warm_start import Restore
 from nets.nets_factory import get_network_fn
 from nets.networks import NETWORKS
 from slim_on_tf2 import tf
@@ -42,9 +43,7 @@ def test_head_is_the_layer_in_the_published_scope(name, size, scope):
 
 def test_auxiliary_head_is_found_and_set_to_zero():
     logits, end_points = build("inception_v3", 107)
-    flags = SimpleNamespace(
-        head_init="zeros", class_weights=None, balanced_sampling=False, checkpoint_exclude_scopes=""
-    )
+    flags = SimpleNamespace(head_init="zeros", class_weights=None, balanced_sampling=False)
     counts = dict(zip("abcde", (40, 30, 20, 8, 2)))
     dataset = SimpleNamespace(class_counts=counts, num_classes=5)
     init_fn = get_head_init_fn(flags, dataset, logits, end_points, None)
@@ -55,14 +54,24 @@ def test_auxiliary_head_is_found_and_set_to_zero():
             np.testing.assert_allclose(values[0], [0.4, 0.3, 0.2, 0.08, 0.02], rtol=1e-5)
 
 
-def test_head_outside_the_excluded_scopes_keeps_what_is_restored():
+def test_restored_head_keeps_its_weights():
     logits, end_points = build("lenet", 28)
-    flags = SimpleNamespace(head_init="zeros", checkpoint_exclude_scopes="LeNet/conv1")
-
-    def restore_fn(scaffold, session):
-        pass
-
+    restore_fn = Restore(frozenset({"LeNet/fc4/weights", "LeNet/fc4/biases"}), lambda session: None)
+    flags = SimpleNamespace(head_init="zeros")
     assert get_head_init_fn(flags, None, logits, end_points, restore_fn) is restore_fn
+
+
+def test_head_that_the_checkpoint_lacks_is_initialized_like_an_excluded_one():
+    logits, end_points = build("lenet", 28, classes=2)
+    restore_fn = Restore(frozenset({"LeNet/conv1/weights"}), lambda session: None)
+    flags = SimpleNamespace(head_init="zeros", class_weights=None, balanced_sampling=False)
+    dataset = SimpleNamespace(class_counts={"a": 30, "b": 10}, num_classes=2)
+    init_fn = get_head_init_fn(flags, dataset, logits, end_points, restore_fn)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        init_fn(None, session)
+        predicted = session.run(tf.nn.softmax(logits))[0]
+    np.testing.assert_allclose(predicted, [0.75, 0.25], rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,17 @@
 """Ingredients of recipes in a whole training: each does what it says, and all of them resume."""
 
 import json
-import os
 import re
 import signal
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from tiny_photos import write_photos
-from tiny_run import FLAGS, rows, train
+from tiny_run import FLAGS, rows, train, words
 
 import eval_flowers
 import train_flowers
@@ -22,12 +24,12 @@ from training.class_weights import get_class_weights
 from training.failures import Diverged
 from training.flag_checks import EPOCHS
 from training.optimization import accumulate_fn
-from training.progress import Progress
 from training.rate_finder import smooth_losses, suggest_rate
 from training.recipes import RECIPES
 from training.run_checkpoints import BestCheckpoint, find_weights
 from training.run_record import read_run
 
+ROOT = Path(__file__).parent.parent
 EVERYTHING = {
     "head_init": "fit",
     "optimizer": "adamw",
@@ -49,7 +51,26 @@ EVERYTHING = {
     "early_stopping_epochs": 50,
     "batch_size": 4,
     "max_number_of_steps": 9,
+    "eval_steps": 3,
 }
+
+TRAINING_THAT_KILLS_ITSELF = """
+import os, signal, sys
+
+import train_flowers
+from train_flags import parse_flags
+from training.progress import Progress
+
+report = Progress.report
+
+def report_and_kill(self, step, learning_rate):
+    report(self, step, learning_rate)
+    if step == int(sys.argv[1]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+Progress.report = report_and_kill
+train_flowers.main(parse_flags(sys.argv[2:]))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -79,25 +100,21 @@ def weights(log_dir, step):
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
-def test_training_with_every_ingredient_resumes_bit_for_bit(made, tmp_path, capsys, monkeypatch):
-    """Killed twice, it ends with the weights of an undisturbed training."""
-    report = Progress.report
-
-    def report_and_terminate(self, step, learning_rate):
-        report(self, step, learning_rate)
-        if step in (3, 6):
-            os.kill(os.getpid(), signal.SIGTERM)
-
+def test_training_with_every_ingredient_resumes_bit_for_bit(made, tmp_path, capsys):
+    """Killed twice between two checkpoints, it ends with the weights of an undisturbed training."""
     everything = EVERYTHING | {
         "checkpoint_path": made / "first",
         "features_dir": tmp_path / "features",
     }
-    with monkeypatch.context() as patch:
-        patch.setattr(Progress, "report", report_and_terminate)
-        for stopped_at in (3, 6):
-            _, result, _ = train(made / "data", tmp_path / "a", capsys, **everything)
-            assert result["steps"] == stopped_at
-        _, result, lines = train(made / "data", tmp_path / "a", capsys, **everything)
+    for killed_at in (4, 8):
+        command = words(made / "data", tmp_path / "a", **everything)
+        done = subprocess.run(
+            [sys.executable, "-c", TRAINING_THAT_KILLS_ITSELF, str(killed_at), *command],
+            cwd=ROOT,
+            check=False,
+        )
+        assert done.returncode == -signal.SIGKILL
+    _, _, lines = train(made / "data", tmp_path / "a", capsys, **everything)
     train(made / "data", tmp_path / "b", capsys, **everything)
     ours, theirs = weights(tmp_path / "a", 9), weights(tmp_path / "b", 9)
     assert ours.keys() == theirs.keys()
@@ -157,9 +174,12 @@ def test_batch_norm_of_the_averages_is_averaged_with_the_weights(made, tmp_path,
 
 def test_run_is_continued_with_all_its_weights(made, tmp_path, capsys):
     old, new = made / "first", tmp_path / "new"
-    arguments = [f"--continue_from={old}", f"--log_dir={new}", "--max_number_of_steps=0"]
-    train_flowers.main(parse_flags([*arguments, "--batch_size=4"]))
+    arguments = [f"--continue_from={old}", f"--log_dir={new}", "--max_number_of_steps=1"]
+    train_flowers.main(parse_flags([*arguments, "--batch_size=4", "--learning_rate=1"]))
     assert "Excluded" not in capsys.readouterr().out
+    best = BestCheckpoint(new).record  # a better start is not lost
+    assert best["step"] == 0
+    assert best["accuracy"] == pytest.approx(BestCheckpoint(old).record["accuracy"])
     run = read_run(new)
     assert (run.model_name, run.image_size) == (FLAGS["model_name"], FLAGS["image_size"])
     ours, theirs = weights(new, 0), weights(old / "best", BestCheckpoint(old).record["step"])
@@ -246,9 +266,15 @@ def test_class_weights_by_hand(flag, expected):
     assert get_class_weights(flag, {"daisy": 12, "roses": 8, "tulips": 4}) == expected
 
 
-def test_class_weights_of_an_unknown_class_are_refused():
+def test_class_weights_of_an_unknown_class_are_refused_before_the_run_begins(made, tmp_path):
     with pytest.raises(BadInput, match="there is no class 'rose'; the classes are daisy, roses"):
-        get_class_weights("rose=2", {"daisy": 12, "roses": 8})
+        train_flowers.fine_tune(
+            made / "data",
+            checkpoint_path=made / "first",
+            class_weights="rose=2",
+            **settings(tmp_path, "run"),
+        )
+    assert not (tmp_path / "run").exists()
 
 
 def test_loss_counts_the_class_weights(made, tmp_path, capsys):

@@ -4,7 +4,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from training.learning_rates import describe_learning_rate, learning_rates
+from slim_on_tf2 import tf
+from training.learning_rates import describe_learning_rate, learning_rate_at, learning_rates
 from training.schedule import Schedule
 
 TUTORIAL = {
@@ -65,6 +66,16 @@ def test_longer_run_stretches_the_schedule(kind):
     short = learning_rates([25, 50, 75], stretched, schedule(last_step=100))
     long = learning_rates([50, 100, 150], stretched, schedule(last_step=200))
     np.testing.assert_allclose(short, long, rtol=1e-5)
+
+
+def test_shortened_run_has_a_warmup_that_is_shorter_by_the_same_factor():
+    """Of 100 steps 50 are left: 20 steps of warmup become 10, and the cosine spans the other 40."""
+    warm = flags(learning_rate=0.4, learning_rate_decay_type="cosine", warmup_epochs=2.0)
+    with tf.Graph().as_default(), tf.Session() as session:
+        step, last_step = tf.placeholder(tf.int64, []), tf.constant(50, tf.int64)
+        rate = learning_rate_at(step, warm, schedule(), last_step)
+        rates = [session.run(rate, {step: at}) for at in (0, 4, 9, 10, 30, 50)]
+    np.testing.assert_allclose(rates, [0.04, 0.2, 0.4, 0.4, 0.2, 0.0], rtol=1e-5, atol=1e-8)
 
 
 def test_negligible_rate_before_half_of_the_run_gets_a_warning():

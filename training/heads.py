@@ -8,7 +8,6 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from checkpointing.scope_names import in_scopes, split_scopes
 from nets.features import last_layer
 from slim_on_tf2 import slim, tf
 from system.errors import BadInput
@@ -66,7 +65,8 @@ def get_head_init_fn(flags, dataset, logits, end_points, restore_fn):
       dataset: the training split, a `slim.dataset.Dataset`.
       logits: float32 [batch, classes].
       end_points: the network's, with the logits of an auxiliary head as `AuxLogits`.
-      restore_fn: an init_fn that restores other layers; None if nothing is restored.
+      restore_fn: the `checkpointing.warm_start.Restore` of the other layers; None if nothing is
+        restored.
 
     Raises:
       BadInput: the features to fit the head to cannot be computed.
@@ -76,8 +76,7 @@ def get_head_init_fn(flags, dataset, logits, end_points, restore_fn):
     if "AuxLogits" in end_points:
         heads.append(find_head(end_points["AuxLogits"]))
     if restore_fn:
-        excluded = split_scopes(flags.checkpoint_exclude_scopes)
-        heads = [head for head in heads if in_scopes(head.kernel.op.name, excluded)]
+        heads = [head for head in heads if head.kernel.op.name not in restore_fn.names]
     if flags.head_init == "published" or not heads:
         return restore_fn
     weights = effective_class_weights(flags, dataset)

@@ -9,6 +9,7 @@ from datasets.dataset_factory import DEFAULT_DATASET
 from slim_on_tf2 import tf
 from system.errors import BadInput
 from system.files import has_files
+from training.class_weights import get_class_weights
 from training.run_checkpoints import saved_checkpoints
 
 
@@ -24,8 +25,13 @@ def fetch_missing(flags):
         dataset_factory.fetch(flags.dataset_name or DEFAULT_DATASET, flags.dataset_dir)
 
 
-def check_splits(dataset, validation_dataset):
-    """Prints what is read; raises BadInput if one of the two `slim.dataset.Dataset`s is empty."""
+def check_splits(dataset, validation_dataset, class_weights=None):
+    """Prints what is read, two `slim.dataset.Dataset`s.
+
+    Raises:
+      BadInput: one of them is empty, or --class_weights names a class that they do not have.
+    """
+    get_class_weights(class_weights, dataset.class_counts)
     for split in (dataset, validation_dataset):
         if not split.num_samples:
             raise BadInput(

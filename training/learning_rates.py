@@ -18,7 +18,8 @@ def learning_rate_at(step, flags, schedule, last_step=None):
     `flags.end_learning_rate`.
 
     The warmup (Goyal et al. 2017, "Accurate, Large Minibatch SGD", section 2.2) multiplies the
-    rates of the first `flags.warmup_epochs` epochs by a factor that grows linearly to 1.
+    rates of the first `flags.warmup_epochs` epochs by a factor that grows linearly to 1. A run that
+    a time budget shortens has a warmup that is shorter by the same factor.
 
     Args:
       step: int64 scalar tensor, from 0.
@@ -30,7 +31,11 @@ def learning_rate_at(step, flags, schedule, last_step=None):
       A float32 scalar tensor.
     """
     warmup_steps = schedule.warmup_steps(flags.warmup_epochs)
-    last_step = schedule.last_step if last_step is None else last_step
+    if last_step is None:
+        last_step = schedule.last_step
+    elif warmup_steps:
+        shortened = tf.to_float(last_step) / schedule.last_step
+        warmup_steps = tf.maximum(1.0, warmup_steps * shortened)
     kind, first, end = flags.learning_rate_decay_type, flags.learning_rate, flags.end_learning_rate
     if kind == "exponential":
         rate = tf.train.exponential_decay(
@@ -46,13 +51,13 @@ def learning_rate_at(step, flags, schedule, last_step=None):
     elif kind == "fixed":
         rate = tf.constant(first, tf.float32)
     else:
-        steps = tf.cast(tf.maximum(last_step - warmup_steps, 1), tf.float32)
-        share = tf.clip_by_value(tf.cast(step - warmup_steps, tf.float32) / steps, 0.0, 1.0)
+        steps = tf.maximum(tf.to_float(last_step) - warmup_steps, 1.0)
+        share = tf.clip_by_value((tf.to_float(step) - warmup_steps) / steps, 0.0, 1.0)
         falling = 0.5 * (1 + tf.cos(math.pi * share)) if kind == "cosine" else 1 - share
         rate = end + (first - end) * falling
-    if not warmup_steps:
+    if not flags.warmup_epochs:
         return rate
-    return rate * tf.minimum(1.0, tf.cast(step + 1, tf.float32) / warmup_steps)
+    return rate * tf.minimum(1.0, tf.to_float(step + 1) / warmup_steps)
 
 
 def learning_rates(steps, flags, schedule):

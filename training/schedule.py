@@ -75,7 +75,7 @@ def make_schedule(flags, num_examples):
         last_step,
         flags.summary_steps,
         flags.eval_steps,
-        validates_start=flags.head_init == "fit" and not is_test,
+        validates_start=bool(flags.head_init == "fit" or flags.continue_from) and not is_test,
         validates_end=not is_test,
     )
     if flags.warmup_epochs == recipe_value(flags.recipe, "warmup_epochs"):
