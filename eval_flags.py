@@ -6,7 +6,8 @@ Free of TensorFlow, so that a wrong flag is answered at once.
 from evaluation.imagenet_labels import check_imagenet_dataset, holds_records
 from evaluation.published_network import OPTIONS, add_flags, choose_network
 from system.errors import BadInput
-from system.flags import Parser, number, path, whole_number
+from system.flags import Parser, number, one_of, path, whole_number
+from system.precision_names import AUTO, PRECISIONS
 from training.run_checkpoints import find_checkpoint
 from training.run_record import read_run
 
@@ -23,6 +24,8 @@ def parse_flags(argv=None, docstring=""):
     flag("dataset_dir", "DIR", path, None, "TFRecords (default those of the training)")
     flag("eval_dir", "DIR", path, None, "output (default log_dir/eval or /watch, eval/model_name)")
     flag("batch_size", "N", whole_number(1), 32, "images per step; does not change the metrics")
+    formats = one_of(PRECISIONS)
+    flag("mixed_precision", "HOW", formats, AUTO, "16-bit products (default as in training)")
     switch("explain", "Grad-CAM heat maps beside the mistakes")
     switch("watch", "evaluate each new checkpoint once, until the run has ended")
     flag("timeout", "S", number(above=0), None, "with --watch: seconds to wait (default no limit)")

@@ -47,22 +47,19 @@ from system.errors import BadInput
 from training.failures import Diverged
 from training.metrics_log import read_rows
 from training.run_checkpoints import find_weights
+from training.run_precision import with_precision
 from training.run_record import read_run
 
 
 def build_evaluator(run, dataset, batch_size, moving_averages=False, with_features=False):
-    """Builds the graph that evaluates a network on a split.
+    """Returns an `Evaluator`, which has the graph that evaluates a network on a split.
 
     Args:
-      run: the `Run`: its network, image size and preprocessing are used.
+      run: the `Run`: its network, image size, preprocessing and precision are used.
       dataset: a `slim.dataset.Dataset` with the labels of `run`.
       batch_size: images per step; does not change the result.
-      moving_averages: whether to evaluate these instead of the raw weights; None for a published
-        checkpoint, see `Restorer`.
+      moving_averages: as for `Restorer`.
       with_features: whether to keep the input of the last layer for each image.
-
-    Returns:
-      An `Evaluator`.
     """
     with tf.Graph().as_default() as graph:
         # Data: each image of the split once, in order, without augmentation.
@@ -88,10 +85,8 @@ def build_evaluator(run, dataset, batch_size, moving_averages=False, with_featur
         restorer = Restorer(moving_averages)
 
         # Streaming accuracy over all batches, and what is kept of each image.
-        accuracy, update_accuracy = slim.metrics.streaming_accuracy(
-            tf.argmax(logits, 1), batch["labels"]
-        )
-        with tf.control_dependencies([update_accuracy]):
+        accuracy, update_op = slim.metrics.streaming_accuracy(tf.argmax(logits, 1), batch["labels"])
+        with tf.control_dependencies([update_op]):
             labels = tf.identity(batch["labels"])
         fetches = {
             "labels": labels,
@@ -102,7 +97,7 @@ def build_evaluator(run, dataset, batch_size, moving_averages=False, with_featur
         if with_features:
             fetches["features"] = penultimate(logits)
         initializers = [iterator.initializer, tf.local_variables_initializer()]
-        return Evaluator(graph, dataset, fetches, accuracy, initializers, restorer)
+        return Evaluator(run, graph, dataset, fetches, accuracy, initializers, restorer)
 
 
 def evaluate(
@@ -114,13 +109,14 @@ def evaluate(
     batch_size=32,
     moving_averages=False,
     explain=False,
+    mixed_precision="auto",
 ):
     """Evaluates a checkpoint of a run on a split, and writes the results.
 
     Args:
       log_dir: the run's folder.
       checkpoint: "best", "latest", or a path.
-      split, dataset_dir, eval_dir, batch_size, moving_averages, explain: as the flags.
+      split, dataset_dir, and the rest: as the flags.
 
     Returns:
       The metrics of metrics.json with `eval_dir`, and `written`, the paths of the files.
@@ -129,22 +125,28 @@ def evaluate(
       BadInput: the run, the checkpoint, the split or its labels do not exist or do not match.
     """
     path, moving_averages = find_weights(log_dir, checkpoint, moving_averages)
-    run = read_run(log_dir)
+    run = with_precision(read_run(log_dir), mixed_precision)
     dataset = get_run_split(run, split, dataset_dir)
     evaluator = build_evaluator(run, dataset, batch_size, moving_averages, with_features=True)
     eval_dir = eval_dir or Path(log_dir, "eval")
-    return write_evaluation(evaluator, run, path, eval_dir, moving_averages, explain, log_dir)
+    return write_evaluation(evaluator, path, eval_dir, moving_averages, explain, log_dir)
 
 
 def evaluate_published(
-    network, dataset_dir, split="validation", eval_dir=None, batch_size=32, explain=False
+    network,
+    dataset_dir,
+    split="validation",
+    eval_dir=None,
+    batch_size=32,
+    explain=False,
+    mixed_precision="auto",
 ):
     """Evaluates a network with its published checkpoint, and writes the results.
 
     Args:
       network: a `PublishedNetwork`, such as `find_published("mobilenet_v1")`.
       dataset_dir: TFRecords or photos labeled with ImageNet's classes; see `open_imagenet_split`.
-      split, batch_size, explain: as the flags.
+      split, batch_size, explain, mixed_precision: as the flags.
       eval_dir: the output folder, by default eval/ and the name of the network.
 
     Returns:
@@ -154,11 +156,11 @@ def evaluate_published(
     Raises:
       BadInput: there is no such checkpoint or split, or a label is not a class of ImageNet.
     """
-    run, path = network.run, network.fetch()
-    eval_dir = eval_dir or Path("eval", run.model_name)
+    run, path = with_precision(network.run, mixed_precision), network.fetch()
     with open_imagenet_split(run, dataset_dir, split) as dataset:
         evaluator = build_evaluator(run, dataset, batch_size, None, with_features=True)
-        return write_evaluation(evaluator, run, path, eval_dir, None, explain)
+        eval_dir = eval_dir or Path("eval", run.model_name)
+        return write_evaluation(evaluator, path, eval_dir, None, explain)
 
 
 def watch(
@@ -170,31 +172,30 @@ def watch(
     batch_size=32,
     moving_averages=False,
     explain=False,
+    mixed_precision="auto",
 ):
     """Yields what `evaluate` returns for each new checkpoint of a run, until the run has ended.
 
     `eval_dir` is log_dir/watch by default; the other arguments are those of the flags.
     """
     wait_for_run(log_dir, timeout)
-    run = read_run(log_dir)
+    run = with_precision(read_run(log_dir), mixed_precision)
     dataset = get_run_split(run, split, dataset_dir)
     evaluator = build_evaluator(run, dataset, batch_size, moving_averages, with_features=True)
     eval_dir = eval_dir or Path(log_dir, "watch")
-    for checkpoint in new_checkpoints(log_dir, timeout):
+    for path in new_checkpoints(log_dir, timeout):
         try:
-            yield write_evaluation(
-                evaluator, run, checkpoint, eval_dir, moving_averages, explain, log_dir
-            )
+            yield write_evaluation(evaluator, path, eval_dir, moving_averages, explain, log_dir)
         except BadInput:
-            if is_readable(checkpoint):
+            if is_readable(path):
                 raise
-            print(f"{checkpoint} was removed by the training; skipped", flush=True)
+            print(f"{path} was removed by the training; skipped", flush=True)
 
 
-def write_evaluation(evaluator, run, checkpoint, eval_dir, moving_averages, explain, log_dir=None):
+def write_evaluation(evaluator, checkpoint, eval_dir, moving_averages, explain, log_dir=None):
     """Evaluates one checkpoint, and writes the results to `eval_dir`; returns as `evaluate`."""
     # One pass over the split.
-    dataset = evaluator.dataset
+    run, dataset = evaluator.run, evaluator.dataset
     with tqdm(None, dataset.split_name, dataset.num_samples, unit=" images", disable=None) as bar:
         try:
             found = evaluator.evaluate(checkpoint, on_batch=lambda b: bar.update(len(b["labels"])))
@@ -203,7 +204,7 @@ def write_evaluation(evaluator, run, checkpoint, eval_dir, moving_averages, expl
 
     # Metrics. A published network, which has no log_dir, has too many classes to show all of them.
     reported = found.predictions if log_dir else found.predictions.of_occurring_classes()
-    metrics = evaluator.describe(found, run) | compute_metrics(reported, found.losses)
+    metrics = evaluator.describe(found) | compute_metrics(reported, found.losses)
     metrics |= {"top_k": top_k_accuracy(found.predictions), "moving_averages": moving_averages}
 
     # Tables, plots, TensorBoard's pages, and the report that holds all of them.
@@ -225,16 +226,15 @@ def main(flags):
         print(json.dumps(compared))
         return
     print(describe_device(), flush=True)
-    names = ("split", "dataset_dir", "eval_dir", "batch_size", "explain")
+    names = ["split", "dataset_dir", "eval_dir", "batch_size", "explain", "mixed_precision"]
+    names += [] if flags.network else ["moving_averages"]
     options = {name: getattr(flags, name) for name in names}
     if flags.network:
         print(flags.network.describe(), flush=True)
         evaluations = [evaluate_published(flags.network, **options)]
     elif flags.watch:
-        options["moving_averages"] = flags.moving_averages
         evaluations = watch(flags.log_dir, flags.timeout, **options)
     else:
-        options["moving_averages"] = flags.moving_averages
         evaluations = [evaluate(flags.log_dir, flags.checkpoint, **options)]
     for metrics in evaluations:
         print(describe_metrics(metrics))

@@ -63,6 +63,8 @@ from serving.export_description import write_description
 from slim_on_tf2 import tf
 from system.device import describe_device
 from system.flags import boolean, checked_value
+from system.precision_names import OFF
+from training.run_precision import with_precision
 
 REPRESENTATIVE = 128  # images of the training split that show int8 the ranges of values
 
@@ -124,7 +126,8 @@ def export(
         # Compare its predictions in a new process with those of the evaluation.
         count = min(num_photos or dataset.num_samples, dataset.num_samples)
         print(f"Comparing with the evaluation on {count} images of {split}", flush=True)
-        evaluator = build_evaluator(run, dataset, BATCH_SIZE, moving_averages)
+        in_float32 = with_precision(run, OFF)  # as an export computes
+        evaluator = build_evaluator(in_float32, dataset, BATCH_SIZE, moving_averages)
         labels, expected = expected_predictions(evaluator, checkpoint, count)
         found = {
             "format": format,

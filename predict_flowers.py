@@ -20,7 +20,8 @@ from datasets.photo_files import find_photo_files
 from evaluation.published_network import OPTIONS, add_flags, choose_network
 from serving.prediction_table import check_output_path
 from system.errors import BadInput
-from system.flags import Parser, parse_early, path, run_main, whole_number
+from system.flags import Parser, one_of, parse_early, path, run_main, whole_number
+from system.precision_names import AUTO, PRECISIONS
 from training.run_checkpoints import find_checkpoint
 from training.run_record import read_run
 
@@ -43,6 +44,8 @@ def parse_flags(argv=None):
     flag("plot", "PNG", path, None, "the first 25 images with their classes")
     switch("explain", "Grad-CAM heat maps in the plot")
     flag("batch_size", "N", whole_number(1), 32, "images per step; does not change predictions")
+    formats = one_of(PRECISIONS)
+    flag("mixed_precision", "HOW", formats, None, "16-bit products (default as in training)")
     flag("watch_folder", "DIR", path, None, "predict its images, and new ones until Ctrl-C")
     flags = parser.parse_args(argv)
     check_together(flags)
@@ -77,7 +80,7 @@ def check_together(flags):
         [name for name in of_a_run if getattr(flags, name)],
     )
     if flags.export_dir:
-        for name in ("log_dir", "checkpoint", "moving_averages", "explain"):
+        for name in ("log_dir", "checkpoint", "moving_averages", "explain", "mixed_precision"):
             if getattr(flags, name):
                 raise BadInput(f"--{name} cannot be combined with --export_dir, which has no run")
     elif not flags.network:
@@ -110,6 +113,7 @@ def predict(
     export_dir=None,
     batch_size=32,
     model_name=None,
+    mixed_precision=AUTO,
     **published,
 ):
     """Predicts the classes of images.
@@ -123,6 +127,7 @@ def predict(
       moving_averages: whether to use these instead of the run's raw weights.
       export_dir: the folder of an export to use instead of a run.
       batch_size: images per step; does not change the predictions.
+      mixed_precision: as the flag.
       model_name: a published network to use instead of a run; its classes are ImageNet's.
       **published: for `model_name`: `checkpoint_path`, `checkpoints_dir`, `checkpoints_mirror` and
         `image_size`, as for `published_network.find_published`.
@@ -140,6 +145,7 @@ def predict(
     moving_averages = checked_value("moving_averages", boolean, str(moving_averages))
     top_k = checked_value("top_k", whole_number(1), str(top_k))
     batch_size = checked_value("batch_size", whole_number(1), str(batch_size))
+    mixed_precision = checked_value("mixed_precision", one_of(PRECISIONS), mixed_precision)
     if export_dir is None and log_dir is None and model_name is None:
         raise BadInput(
             "log_dir: expected the folder of a run, or export_dir that of an export, or model_name "
@@ -152,7 +158,7 @@ def predict(
     if export_dir is not None and given[0] != "export_dir":
         raise BadInput(f"{given[0]} cannot be combined with export_dir, which has no run")
     files = find_photo_files(path_list(photos))
-    model = open_model(log_dir, checkpoint, moving_averages, export_dir, network)
+    model = open_model(log_dir, checkpoint, moving_averages, export_dir, network, mixed_precision)
     with contextlib.closing(model):
         batches = predict_batches(model, files, top_k, batch_size)
         return [prediction for batch in batches for prediction, _ in batch]
@@ -185,7 +191,12 @@ def main(flags):
     if flags.network:
         print(flags.network.describe(), flush=True)
     model = open_model(
-        flags.log_dir, flags.checkpoint, flags.moving_averages, flags.export_dir, flags.network
+        flags.log_dir,
+        flags.checkpoint,
+        flags.moving_averages,
+        flags.export_dir,
+        flags.network,
+        flags.mixed_precision or AUTO,
     )
     report = PredictionReport(
         model, flags.files, flags.top_k, flags.output, flags.plot, flags.explain

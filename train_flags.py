@@ -10,6 +10,7 @@ from preprocessing.augmentations import AUGMENTATIONS
 from preprocessing.schemes import PREPROCESSING
 from system.errors import BadInput
 from system.flags import Parser, named_numbers, number, one_of, path, whole_number
+from system.precision_names import AUTO, PRECISIONS
 from training.flag_checks import EPOCHS, check_together, fill_in_dataset, fill_in_network
 from training.flag_rules import BALANCED, DECAY_TYPES, HEAD
 from training.optimizers import OPTIMIZERS
@@ -20,7 +21,7 @@ from training.run_checkpoints import CRITERIA
 NOT_SETTINGS = {
     *("dataset_name", "dataset_dir", "log_dir", "features_dir", "checkpoints_dir"),
     *("checkpoints_mirror", "checkpoint_path", "checkpoint_exclude_scopes", "continue_from"),
-    *("model_name", "image_size", "preprocessing_name", "recipe"),
+    *("model_name", "image_size", "preprocessing_name", "recipe", "mixed_precision"),
 }
 
 
@@ -95,6 +96,8 @@ def flags_parser(docstring=""):
         "layer_decay", "X", number(above=0, most=1), None, "multiplier of each block below the head"
     )
     flag("optimizer", "NAME", one_of(OPTIMIZERS), "adam", ", ".join(OPTIMIZERS))
+    formats = one_of(PRECISIONS)
+    flag("mixed_precision", "HOW", formats, AUTO, f"16-bit products: {', '.join(PRECISIONS)}")
     # The optimizers' parameters, with slim's names and values.
     flag("adam_beta1", "X", share, 0.9, "decay of Adam's mean gradient")
     flag("adam_beta2", "X", share, 0.999, "decay of its mean squared gradient")

@@ -49,6 +49,7 @@ from training.rate_finder import find_learning_rate
 from training.resume import find_start
 from training.run_checkpoints import BestCheckpoint
 from training.run_end import describe_result, end_run
+from training.run_precision import choose_run_precision
 from training.run_record import describe_run
 from training.schedule import make_schedule
 from training.session import StopOnDivergence, managed_session
@@ -92,6 +93,7 @@ def train(flags, hooks=(), scaffold_fn=dict):
     validation_dataset = get_split("validation", flags.dataset_dir, flags.dataset_name)
     check_splits(dataset, validation_dataset, flags.class_weights)
     schedule = make_schedule(flags, examples_per_epoch(dataset, flags.balanced_sampling))
+    flags.mixed_precision = choose_run_precision(flags)
     run = describe_run(flags, dataset)
     with lock_log_dir(flags.log_dir), tf.Graph().as_default():
         tf.set_random_seed(flags.seed)
@@ -162,8 +164,7 @@ def train(flags, hooks=(), scaffold_fn=dict):
             tf.summary.scalar("losses/auxiliary", auxiliary_loss)
         regularization_loss = tf.losses.get_regularization_loss()
         total_loss = tf.losses.get_total_loss()
-        is_correct = tf.equal(tf.argmax(logits, 1), tf.argmax(labels, 1))
-        accuracy = tf.reduce_mean(tf.cast(is_correct, tf.float32))
+        accuracy = tf.reduce_mean(tf.to_float(tf.equal(tf.argmax(logits, 1), tf.argmax(labels, 1))))
 
         # Optimization: create_train_op also updates the moving averages of batch norm.
         budget = TimeBudget(flags, started, schedule, validation_dataset.num_samples)
@@ -206,7 +207,7 @@ def train(flags, hooks=(), scaffold_fn=dict):
         with (
             explain_failures(flags, [dataset, validation_dataset]),
             stop_on_signal("saving a checkpoint, then stopping") as stop,
-            managed_session(flags.log_dir, scaffold, flags.save_steps, hooks) as session,
+            managed_session(flags, scaffold, hooks) as session,
         ):
             best = BestCheckpoint(flags.log_dir, flags.best_by)
             best.discard_after(start_step if checkpoint else -1)  # of another run

@@ -18,6 +18,7 @@ from slim_on_tf2 import slim, tf
 from system.device import session_config
 from system.errors import BadInput
 from training.failures import Diverged
+from training.run_record import Run
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Evaluator:
     """An evaluation graph, which runs checkpoint after checkpoint.
 
     Attributes:
+      run: the `Run`.
       graph: the `tf.Graph` of a network in evaluation mode over a split.
       dataset: the split, a `slim.dataset.Dataset`.
       fetches: a dict of tensors [batch, ...] to fetch for each batch: `labels`, `filenames`,
@@ -57,6 +59,7 @@ class Evaluator:
       restorer: the `Restorer` of the graph's model variables.
     """
 
+    run: Run
     graph: tf.Graph
     dataset: slim.dataset.Dataset
     fetches: dict
@@ -71,20 +74,20 @@ class Evaluator:
         variables = self.graph.get_collection(tf.GraphKeys.TRAINABLE_VARIABLES)
         return sum(variable.shape.num_elements() for variable in variables)
 
-    def describe(self, evaluation, run):
+    def describe(self, evaluation):
         """Returns what metrics.json says besides the metrics: what was evaluated, when, how fast.
 
         Args:
           evaluation: an `Evaluation` of this evaluator.
-          run: the `Run`.
         """
         return {
             "checkpoint": evaluation.checkpoint,
             "global_step": evaluation.global_step,
             "split": self.dataset.split_name,
             "evaluated_at": datetime.datetime.now().isoformat(" ", "minutes"),
-            "network": run.model_name,
-            "image_size": run.image_size,
+            "network": self.run.model_name,
+            "image_size": self.run.image_size,
+            "mixed_precision": self.run.mixed_precision,
             "parameters": self.num_parameters,
             "checkpoint_bytes": checkpoint_bytes(evaluation.checkpoint),
             "images_per_second": evaluation.images_per_second,
@@ -114,7 +117,8 @@ class Evaluator:
           Diverged: the loss of an image is not a finite number.
         """
         if self.session is None:
-            self.session = tf.Session(graph=self.graph, config=session_config())
+            config = session_config(self.run.mixed_precision)
+            self.session = tf.Session(graph=self.graph, config=config)
         self.restorer.restore(self.session, checkpoint)
         self.session.run(self.initializers)
         batches = []

@@ -17,6 +17,7 @@ from nets.imagenet_classes import class_names
 from nets.networks import NETWORKS, check_image_size, find_network
 from system.errors import BadInput
 from system.flags import checked_value, path, whole_number
+from system.precision_names import AUTO
 from training.run_record import PACKAGES, Run
 
 OPTIONS = ("checkpoint_path", "checkpoints_dir", "checkpoints_mirror", "image_size")
@@ -110,6 +111,7 @@ def find_published(
         labels=class_names(model_name),
         dataset_name="imagenet",
         dataset_dir="",
+        mixed_precision=AUTO,
         # What a training would add.
         optimizer="",
         trainable_scopes=None,

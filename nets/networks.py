@@ -29,6 +29,7 @@ class Network:
       channels: channels of the images it was published for, 3 for color, 1 for grayscale.
       flattens: whether a fully connected layer takes the flattened grid, so that the shapes of its
         variables depend on the image size.
+      has_depthwise: whether it has depthwise convolutions, which bfloat16 slows down on a CPU.
       has_dropout: whether the network uses dropout. Without it, its argument `is_training` controls
         batch norm only.
     """
@@ -44,6 +45,7 @@ class Network:
     labels_offset: int = 0
     channels: int = 3
     flattens: bool = False
+    has_depthwise: bool = False
     has_dropout: bool = True
 
     @property
@@ -75,6 +77,7 @@ def _mobilenet(version, name, checkpoint):
         preprocessing="inception",
         head_scopes=(f"MobilenetV{version}/Logits",),
         checkpoint=checkpoint,
+        has_depthwise=True,
     )
 
 
@@ -88,6 +91,7 @@ def _nasnet(module, name, image_size, auxiliary_head, checkpoint):
         preprocessing="inception",
         head_scopes=("final_layer", auxiliary_head),
         checkpoint=checkpoint,
+        has_depthwise=True,
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from preprocessing.preprocessing_factory import describe_preprocessing
 from serving.exported import EXTRA_ASSETS, IMAGE_BYTES, IMAGES, NETWORK_INPUTS, OUTPUTS, SIGNATURE
+from system.precision_names import OFF
 
 DESCRIPTION_FILE = "export.json"
 # What a client sends, by the signature's input.
@@ -49,6 +50,7 @@ def write_description(folder, found, run):
         "model_name": run.model_name,
         **TENSORS[found["format"]],
         "seen_by_the_network": network_input,
+        "mixed_precision": {"training": run.mixed_precision, "export": OFF},
         **found,
     }
     place = EXTRA_ASSETS if found["format"] == "saved_model" else ""

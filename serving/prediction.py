@@ -12,12 +12,19 @@ from serving.prediction_table import Prediction
 from serving.run_model import RunModel
 from slim_on_tf2 import tf
 from system.errors import BadInput
+from system.precision_names import AUTO
 from training.run_checkpoints import find_weights
+from training.run_precision import with_precision
 from training.run_record import read_run
 
 
 def open_model(
-    log_dir=None, checkpoint="best", moving_averages=False, export_dir=None, network=None
+    log_dir=None,
+    checkpoint="best",
+    moving_averages=False,
+    export_dir=None,
+    network=None,
+    mixed_precision=AUTO,
 ):
     """Loads an export or a published network, or a run if there is neither.
 
@@ -27,18 +34,20 @@ def open_model(
       moving_averages: whether to use these instead of the run's raw weights.
       export_dir: the folder of an export, which replaces the first three.
       network: a `PublishedNetwork`, which replaces the first three.
+      mixed_precision: as the flag; `auto` is that of the training, and `off` for an export.
 
     Returns:
       A `RunModel` or an `ExportedModel`; both have `labels`, `probabilities` and `close`.
 
     Raises:
-      BadInput: the run, the checkpoint or the export is at fault.
+      BadInput: the run, the checkpoint or the export is at fault, or the precision is one that this
+        machine does not compute fast.
     """
     if export_dir is not None:
         return ExportedModel(export_dir)
+    run = with_precision(network.run if network else read_run(log_dir), mixed_precision)
     if network is not None:
-        return RunModel(network.run, network.fetch(), moving_averages=None)
-    run = read_run(log_dir)
+        return RunModel(run, network.fetch(), moving_averages=None)
     path, uses_averages = find_weights(log_dir, checkpoint, moving_averages)
     if uses_averages:
         print(f"Weights: the moving averages of {path}", flush=True)

@@ -19,7 +19,7 @@ class RunModel:
         """Builds the network and restores its weights.
 
         Args:
-          run: a `Run`; its network, labels, image size and preprocessing are used.
+          run: a `Run`; its network, labels, image size, preprocessing and precision are used.
           checkpoint: the path of a V1 file or a V2 prefix.
           moving_averages: as for `checkpointing.restorer.Restorer`.
 
@@ -32,7 +32,7 @@ class RunModel:
         with tf.Graph().as_default() as graph:
             self._graph = serving_graph.build(run)
             restorer = Restorer(moving_averages)
-        self._session = tf.Session(graph=graph, config=session_config())
+        self._session = tf.Session(graph=graph, config=session_config(run.mixed_precision))
         restorer.restore(self._session, checkpoint)
 
     def probabilities(self, encoded):

@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 
 from slim_on_tf2 import suppress_startup_messages, tf
+from system.precision import rewrite_for
+from system.precision_names import OFF
 
 # Files of NVIDIA's driver, which exist whether or not TensorFlow can use the GPU.
 DRIVER_FILES = (Path("/proc/driver/nvidia/version"), Path("/dev/nvidia0"))
@@ -27,8 +29,13 @@ def describe_device():
     return "Device: CPU"
 
 
-def session_config():
-    """Returns a `ConfigProto` that allocates GPU memory as needed instead of all at the start."""
+def session_config(precision=OFF):
+    """Returns a `ConfigProto` that allocates GPU memory as needed instead of all at the start.
+
+    Args:
+      precision: mixed precision as from `precision.choose_precision`.
+    """
     config = tf.ConfigProto(allow_soft_placement=True)
     config.gpu_options.allow_growth = True
+    rewrite_for(config, precision)
     return config

@@ -14,6 +14,14 @@ def fresh_graph():
         yield
 
 
+@pytest.fixture(autouse=True)
+def float32_machine(monkeypatch):
+    """Lets each test compute in float32, so that its result does not depend on the processor."""
+    from system import precision
+
+    monkeypatch.setattr(precision, "fast_format", lambda: "off")
+
+
 @pytest.fixture
 def run_dir(tmp_path):
     """A run with checkpoints of the steps 3, 6 and 9, whose variable holds the step."""

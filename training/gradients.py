@@ -19,6 +19,10 @@ class GradientTransform(tf.train.Optimizer):
         self._clip_gradient_norm = clip_gradient_norm
         self.accumulate_op = tf.no_op()
 
+    def compute_gradients(self, *args, **kwargs):
+        """Returns what the optimizer computes, which may scale the loss."""
+        return self._optimizer.compute_gradients(*args, **kwargs)
+
     def apply_gradients(self, grads_and_vars, global_step=None, name=None):
         """Applies the mean gradients of a step, of a global norm of at most the limit.
 

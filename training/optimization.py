@@ -5,9 +5,11 @@ import numpy as np
 from checkpointing.scope_names import in_scopes
 from slim_on_tf2 import slim, tf
 from system.errors import BadInput
+from system.precision_names import FLOAT16
 from training.failures import Diverged
 from training.gradients import GradientTransform
 from training.layer_rates import LayerwiseOptimizer
+from training.loss_scaling import LossScaledOptimizer
 from training.optimizers import OPTIMIZERS
 
 
@@ -34,6 +36,10 @@ def configure_optimizer(flags, learning_rate, multipliers):
         optimizer = make(learning_rate)
     else:
         optimizer = LayerwiseOptimizer(make, learning_rate, multipliers)
+    if flags.mixed_precision == FLOAT16:
+        optimizer = LossScaledOptimizer(optimizer)
+        tf.summary.scalar("mixed_precision/loss_scale", optimizer.loss_scale())
+        tf.summary.scalar("mixed_precision/skipped_steps", optimizer.skipped_steps)
     if flags.accumulate_steps == 1 and not flags.clip_gradient_norm:
         return optimizer
     return GradientTransform(optimizer, flags.accumulate_steps, flags.clip_gradient_norm)

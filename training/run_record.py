@@ -12,6 +12,7 @@ from pathlib import Path
 
 from system.errors import BadInput
 from system.files import atomic_write
+from system.precision_names import OFF
 
 PACKAGES = ("tensorflow", "tf_slim", "tf_keras", "numpy")
 # Flags that only the first start of a run reads.
@@ -47,6 +48,7 @@ class Run:
     num_examples: int = field(metadata=_FIXED)
     flags: dict
     versions: dict
+    mixed_precision: str = field(metadata=_FIXED, default=OFF)
     moving_average_decay: float | None = field(metadata=_FIXED, default=None)
     accumulate_steps: int = field(metadata=_FIXED, default=1)
     balanced_sampling: bool = field(metadata=_FIXED, default=False)

@@ -9,7 +9,7 @@ from training.failures import Diverged
 SECONDS_BETWEEN_CHECKPOINTS = 600
 
 
-def managed_session(log_dir, scaffold, save_steps=None, hooks=()):
+def managed_session(flags, scaffold, hooks=()):
     """Returns a `tf.train.MonitoredSession` that restores, initializes and saves by itself.
 
     It restores the latest checkpoint of `log_dir`; without one it initializes the variables and
@@ -17,20 +17,19 @@ def managed_session(log_dir, scaffold, save_steps=None, hooks=()):
     steps or ten minutes.
 
     Args:
-      log_dir: the run's folder.
+      flags: the flags of train_flowers.py: `log_dir`, `save_steps` and `mixed_precision`.
       scaffold: a `tf.train.Scaffold` with a saver.
-      save_steps: steps between checkpoints; None for ten minutes.
       hooks: `tf.train.SessionRunHook`s, called before the checkpoint is saved.
     """
     checkpoint_saver = tf.train.CheckpointSaverHook(
-        log_dir,
-        save_steps=save_steps,
-        save_secs=None if save_steps else SECONDS_BETWEEN_CHECKPOINTS,
+        flags.log_dir,
+        save_steps=flags.save_steps,
+        save_secs=None if flags.save_steps else SECONDS_BETWEEN_CHECKPOINTS,
         scaffold=scaffold,
         save_graph_def=False,
     )
     return tf.train.MonitoredTrainingSession(
-        checkpoint_dir=log_dir,
+        checkpoint_dir=flags.log_dir,
         scaffold=scaffold,
         hooks=[*hooks, checkpoint_saver],
         save_checkpoint_secs=None,
@@ -38,7 +37,7 @@ def managed_session(log_dir, scaffold, save_steps=None, hooks=()):
         save_summaries_steps=None,
         save_summaries_secs=None,
         log_step_count_steps=None,
-        config=session_config(),
+        config=session_config(flags.mixed_precision),
     )
 
 
