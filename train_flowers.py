@@ -19,10 +19,11 @@ if __name__ == "__main__":  # a wrong flag is answered before TensorFlow loads, 
 import json
 import signal
 import time
+from functools import partial
 
 from checkpointing.scope_names import split_scopes
 from checkpointing.variable_list import describe_training, list_variables_of_flags
-from checkpointing.warm_start import get_init_fn, get_variables_to_restore
+from checkpointing.warm_start import NO_VALUES, get_init_fn, get_variables_to_restore
 from datasets.batches import examples_per_epoch, load_batch
 from datasets.splits import get_split
 from eval_flowers import build_evaluator
@@ -52,13 +53,12 @@ from training.run_end import describe_result, end_run
 from training.run_precision import choose_run_precision
 from training.run_record import describe_run
 from training.schedule import make_schedule
-from training.session import StopOnDivergence, managed_session
+from training.session import StopOnDivergence, get_scaffold, managed_session
 from training.sources import get_source
 from training.time_budget import TimeBudget
 from training.validation import Validation
 
 AUXILIARY_LOSS_WEIGHT = 0.4  # slim's for the later Inceptions; 0.3 in Szegedy et al. 2015
-CHECKPOINTS_KEPT = 5
 
 
 def fine_tune(dataset, network, log_dir, hooks=(), scaffold_fn=dict, **settings):
@@ -136,7 +136,7 @@ def train(flags, hooks=(), scaffold_fn=dict):
             logits, end_points = source.network(images, dataset.num_classes, is_training=True)
 
         # Initial weights: the run's own checkpoint, else pretrained weights without the heads.
-        init_fn = None
+        init_fn = NO_VALUES
         if checkpoint:
             print(f"Resuming from {checkpoint}; --checkpoint_path is not read", flush=True)
         else:
@@ -195,9 +195,7 @@ def train(flags, hooks=(), scaffold_fn=dict):
         fetches |= {"step": step_after, "learning_rate": learning_rate}
 
         # Managed session: restores or initializes, saves checkpoints, runs the hooks and yours.
-        evaluator = build_evaluator(run, validation_dataset, flags.batch_size)
-        saver = tf.train.Saver(max_to_keep=CHECKPOINTS_KEPT, save_relative_paths=True)
-        scaffold = tf.train.Scaffold(saver=saver, init_fn=init_fn, **scaffold_fn())
+        scaffold = get_scaffold(init_fn, scaffold_fn)
         log = MetricsLog(flags.log_dir, schedule, start_step)
         log.add_settings(vars(flags), run.versions)
         hooks = [StopOnDivergence(total_loss), budget, *hooks]
@@ -211,7 +209,8 @@ def train(flags, hooks=(), scaffold_fn=dict):
         ):
             best = BestCheckpoint(flags.log_dir, flags.best_by)
             best.discard_after(start_step if checkpoint else -1)  # of another run
-            validation = Validation(flags, schedule, evaluator, saver, log, best, stop)
+            evaluator = partial(build_evaluator, run, validation_dataset, flags.batch_size)
+            validation = Validation(flags, schedule, evaluator, scaffold.saver, log, best, stop)
             progress = Progress(flags, schedule, log, start_step)
             step = start_step
             if schedule.validates(step) and step not in log.validations():

@@ -17,7 +17,7 @@ from checkpointing.reading import COUNTERS, MOVING_AVERAGE, check_readable, read
 from checkpointing.scope_names import in_scopes
 from keras_conversion.file_types import is_keras_file
 from keras_conversion.weights import read_keras_weights
-from slim_on_tf2 import slim
+from slim_on_tf2 import slim, tf
 from system.errors import BadInput
 
 
@@ -45,11 +45,11 @@ def get_variables_to_restore(exclude_scopes=(), optional_scopes=()):
 
 
 @dataclass(frozen=True)
-class Restore:
-    """An `init_fn` of a `tf.train.Scaffold`, which knows what it restores.
+class InitFn:
+    """An `init_fn` of a `tf.train.Scaffold`, which knows what it assigns.
 
     Attributes:
-      names: of the variables that it assigns.
+      names: of the variables that it assigns, so that they need no other initial values.
       assign: a function of the session.
     """
 
@@ -57,8 +57,20 @@ class Restore:
     assign: Callable
 
     def __call__(self, scaffold, session):
-        """Restores the variables."""
+        """Assigns the variables."""
         self.assign(session)
+
+    def then(self, names, assign):
+        """Returns an `InitFn` that also assigns the variables of `names`, by another function."""
+
+        def both(session):
+            self.assign(session)
+            assign(session)
+
+        return InitFn(self.names | frozenset(names), both)
+
+
+NO_VALUES = InitFn(frozenset(), lambda session: None)
 
 
 def get_init_fn(
@@ -83,7 +95,8 @@ def get_init_fn(
         their initial values.
 
     Returns:
-      A `Restore`; None for `none`.
+      An `InitFn`, which raises BadInput if a tensor of the checkpoint cannot be read; of `none`,
+      one that assigns nothing.
 
     Raises:
       BadInput: the checkpoint cannot be read, holds none of the variables, or lacks some of them
@@ -91,7 +104,7 @@ def get_init_fn(
     """
     if checkpoint_path == NONE:
         print("Initial weights: random", flush=True)
-        return None
+        return NO_VALUES
     names = {variable.op.name for variable in variables_to_restore}
     values, shapes = _read_weights(checkpoint_path, model_name)
     found = compare_with_checkpoint(
@@ -104,7 +117,7 @@ def get_init_fn(
     _check(found, model_name, restore_moving_averages, ignore_missing_vars)
     print(*found.describe(), sep="\n", flush=True)
     names = frozenset(variable.op.name for variable in found.restored.values())
-    return Restore(names, _assign_fn(found, values))
+    return InitFn(names, _assign_fn(found, values))
 
 
 def get_restore_fn(checkpoint_path, model_name, head_scopes, restore_moving_averages=False):
@@ -139,16 +152,25 @@ def _read_weights(checkpoint_path, model_name):
     if is_keras_file(checkpoint_path):
         values = read_keras_weights(checkpoint_path, model_name)
         return values, {name: list(value.shape) for name, value in values.items()}
-    check_readable(checkpoint_path)
     return None, read_shapes(checkpoint_path)
 
 
 def _assign_fn(found, values):
     if values is None:
-        return slim.assign_from_checkpoint_fn(found.checkpoint, found.restored)
+        restore = slim.assign_from_checkpoint_fn(found.checkpoint, found.restored)
+        return lambda session: _restore_readable(restore, session, found.checkpoint)
     return slim.assign_from_values_fn(
         {variable.op.name: values[name] for name, variable in found.restored.items()}
     )
+
+
+def _restore_readable(restore, session, checkpoint):
+    """Restores; raises BadInput if that fails because of the file, whose data may be truncated."""
+    try:
+        restore(session)
+    except (tf.errors.OpError, ValueError):
+        check_readable(checkpoint)
+        raise
 
 
 @dataclass(frozen=True)

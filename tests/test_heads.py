@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from checkpointing.warm_start import Restore
+from checkpointing.warm_start import NO_VALUES, InitFn
 from nets.nets_factory import get_network_fn
 from nets.networks import NETWORKS
 from slim_on_tf2 import tf
@@ -46,7 +46,7 @@ def test_auxiliary_head_is_found_and_set_to_zero():
     flags = SimpleNamespace(head_init="zeros", class_weights=None, balanced_sampling=False)
     counts = dict(zip("abcde", (40, 30, 20, 8, 2)))
     dataset = SimpleNamespace(class_counts=counts, num_classes=5)
-    init_fn = get_head_init_fn(flags, dataset, logits, end_points, None)
+    init_fn = get_head_init_fn(flags, dataset, logits, end_points, NO_VALUES)
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
         init_fn(None, session)
@@ -56,14 +56,14 @@ def test_auxiliary_head_is_found_and_set_to_zero():
 
 def test_restored_head_keeps_its_weights():
     logits, end_points = build("lenet", 28)
-    restore_fn = Restore(frozenset({"LeNet/fc4/weights", "LeNet/fc4/biases"}), lambda session: None)
+    restore_fn = InitFn(frozenset({"LeNet/fc4/weights", "LeNet/fc4/biases"}), lambda session: None)
     flags = SimpleNamespace(head_init="zeros")
     assert get_head_init_fn(flags, None, logits, end_points, restore_fn) is restore_fn
 
 
 def test_head_that_the_checkpoint_lacks_is_initialized_like_an_excluded_one():
     logits, end_points = build("lenet", 28, classes=2)
-    restore_fn = Restore(frozenset({"LeNet/conv1/weights"}), lambda session: None)
+    restore_fn = InitFn(frozenset({"LeNet/conv1/weights"}), lambda session: None)
     flags = SimpleNamespace(head_init="zeros", class_weights=None, balanced_sampling=False)
     dataset = SimpleNamespace(class_counts={"a": 30, "b": 10}, num_classes=2)
     init_fn = get_head_init_fn(flags, dataset, logits, end_points, restore_fn)
@@ -84,7 +84,7 @@ def test_initial_biases_follow_what_the_loss_sees(balanced_sampling, class_weigh
         head_init="zeros", class_weights=class_weights, balanced_sampling=balanced_sampling
     )
     dataset = SimpleNamespace(class_counts={"a": 30, "b": 10}, num_classes=2)
-    init_fn = get_head_init_fn(flags, dataset, logits, end_points, None)
+    init_fn = get_head_init_fn(flags, dataset, logits, end_points, NO_VALUES)
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
         init_fn(None, session)

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from checkpointing.warm_start import NO_VALUES
 from nets.nets_factory import get_network_fn
 from slim_on_tf2 import slim, tf
 from system.errors import BadInput
@@ -40,7 +41,9 @@ def test_moving_averages_follow_the_weights_after_the_step():
     weights = slim.model_variable("weights", [1], initializer=tf.ones_initializer())
     with tf.control_dependencies([weights.assign([5.0])]):
         train_op = step.assign_add(1)
-    update, init_fn = add_moving_averages(SimpleNamespace(moving_average_decay=0.9), train_op, None)
+    update, init_fn = add_moving_averages(
+        SimpleNamespace(moving_average_decay=0.9), train_op, NO_VALUES
+    )
     (average,) = tf.global_variables("weights/ExponentialMovingAverage")
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())

@@ -82,7 +82,8 @@ def test_run_trains_validates_and_logs(data, tmp_path, capsys):
 
 
 def test_diverged_loss_ends_the_run_and_keeps_a_good_checkpoint(data, tmp_path, capsys):
-    """At this rate the weights of step 1 are finite and give an infinite loss in step 2 or 3."""
+    """At this rate the weights of step 2 are finite and give an infinite loss in step 3 or 4."""
+    train(data, tmp_path, capsys, optimizer="sgd", max_number_of_steps=1)
     with pytest.raises(BadInput, match="the weights of step . give a loss that is not") as error:
         train(
             data, tmp_path, capsys, optimizer="sgd", learning_rate=1e30, save_steps=1, eval_steps=1
@@ -94,6 +95,12 @@ def test_diverged_loss_ends_the_run_and_keeps_a_good_checkpoint(data, tmp_path, 
     assert not list(tmp_path.glob(f"model.ckpt-{lost}.*"))
     best = BestCheckpoint(tmp_path).record
     assert best is None or best["step"] < lost
+
+
+def test_run_that_diverges_before_its_first_checkpoint_leaves_none(data, tmp_path, capsys):
+    with pytest.raises(BadInput, match="not a finite number; no checkpoint was saved before. Try"):
+        train(data, tmp_path, capsys, optimizer="sgd", learning_rate=1e30)
+    assert not list(tmp_path.glob("model.ckpt*"))
 
 
 def test_run_resumed_after_sigterm_equals_uninterrupted_run(data, tmp_path, capsys, monkeypatch):

@@ -32,6 +32,7 @@ def made(tmp_path_factory):
         checkpoint_path="none",
         head_init="published",
         max_number_of_steps=3,
+        save_steps=2,
         **flags_of_first,
     )
     return folder
@@ -83,13 +84,13 @@ def test_features_of_other_weights_images_or_sizes_have_other_names(made, tmp_pa
     flags, dataset = settings(made, tmp_path), get_split("train", made / "data")
     name = name_of(flags, dataset, flags.checkpoint_path)
     assert name == name_of(flags, dataset, flags.checkpoint_path)
-    step_0 = str(made / "pretrained" / "model.ckpt-0")
+    step_2 = str(made / "pretrained" / "model.ckpt-2")
     other = get_split("validation", made / "data")
     larger = settings(made, tmp_path, image_size=40)
     vgg = settings(made, tmp_path, preprocessing_name="vgg")
     names = {
         name,
-        name_of(flags, dataset, step_0),
+        name_of(flags, dataset, step_2),
         name_of(flags, other, flags.checkpoint_path),
         name_of(larger, dataset, flags.checkpoint_path),
         name_of(vgg, dataset, flags.checkpoint_path),

@@ -8,6 +8,7 @@ from random_keras import SMALL, small
 
 from checkpointing.scope_names import in_scopes, split_scopes
 from checkpointing.warm_start import (
+    InitFn,
     compare_with_checkpoint,
     get_init_fn,
     get_variables_to_restore,
@@ -268,9 +269,29 @@ def test_keras_file_is_restored(tmp_path):
         np.testing.assert_array_equal(values[name], value, err_msg=name)
 
 
-def test_broken_checkpoint_is_refused(tmp_path):
+def test_file_that_is_no_checkpoint_is_refused(tmp_path):
     path = tmp_path / "model.ckpt"
     path.write_bytes(b"<html>not found</html>")
     network(classes=5)
-    with pytest.raises(BadInput, match=f"{path} is broken"):
+    with pytest.raises(BadInput, match=f"{path} cannot be read as a checkpoint"):
         get_init_fn(str(path), get_variables_to_restore(), "net")
+
+
+def test_truncated_checkpoint_is_refused_when_it_is_restored(checkpoint):
+    network(classes=5)
+    init_fn = get_init_fn(checkpoint, get_variables_to_restore(["Net/Logits"]), "net")
+    data = max(Path(checkpoint).parent.glob("model.ckpt*"), key=lambda file: file.stat().st_size)
+    data.write_bytes(data.read_bytes()[:-10])
+    with pytest.raises(BadInput, match=f"{checkpoint} is broken"):
+        restored_values(init_fn)
+
+
+def test_init_fn_names_all_that_it_assigns():
+    def assign(session):
+        assigned.append("second")
+
+    assigned = []
+    first = InitFn(frozenset({"a"}), lambda session: assigned.append("first"))
+    both = first.then(["b"], assign)
+    both(None, None)
+    assert (assigned, both.names) == (["first", "second"], {"a", "b"})

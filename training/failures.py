@@ -64,7 +64,8 @@ def _discard_diverged(log_dir, diverged):
     """Deletes the checkpoints of diverged weights, and ends the run."""
     checkpoint = delete_from_step(log_dir, diverged.step)
     end_run(log_dir, succeeded=False)
+    saved = f"the last good checkpoint is {checkpoint}"
     raise DivergedRun(
-        f"{diverged}; the last good checkpoint is {checkpoint or 'that of the initial weights'}. "
-        "Try again with a lower --learning_rate and another --log_dir"
+        f"{diverged}; {saved if checkpoint else 'no checkpoint was saved before'}. Try again with "
+        "a lower --learning_rate and another --log_dir"
     ) from None

@@ -65,8 +65,7 @@ def get_head_init_fn(flags, dataset, logits, end_points, restore_fn):
       dataset: the training split, a `slim.dataset.Dataset`.
       logits: float32 [batch, classes].
       end_points: the network's, with the logits of an auxiliary head as `AuxLogits`.
-      restore_fn: the `checkpointing.warm_start.Restore` of the other layers; None if nothing is
-        restored.
+      restore_fn: the `checkpointing.warm_start.InitFn` of the other layers.
 
     Raises:
       BadInput: the features to fit the head to cannot be computed.
@@ -75,8 +74,7 @@ def get_head_init_fn(flags, dataset, logits, end_points, restore_fn):
     heads = [main_head]
     if "AuxLogits" in end_points:
         heads.append(find_head(end_points["AuxLogits"]))
-    if restore_fn:
-        heads = [head for head in heads if head.kernel.op.name not in restore_fn.names]
+    heads = [head for head in heads if head.kernel.op.name not in restore_fn.names]
     if flags.head_init == "published" or not heads:
         return restore_fn
     weights = effective_class_weights(flags, dataset)
@@ -97,14 +95,8 @@ def get_head_init_fn(flags, dataset, logits, end_points, restore_fn):
         )
     else:
         print("Head: weights zero, biases the log of the class frequencies", flush=True)
-    assign_fn = slim.assign_from_values_fn({v.op.name: value for v, value in values.items()})
-
-    def init_fn(scaffold, session):
-        if restore_fn:
-            restore_fn(scaffold, session)
-        assign_fn(session)
-
-    return init_fn
+    by_name = {variable.op.name: value for variable, value in values.items()}
+    return restore_fn.then(by_name, slim.assign_from_values_fn(by_name))
 
 
 def zero_head(head, class_weights):

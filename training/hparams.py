@@ -1,5 +1,7 @@
 """TensorBoard's HParams dashboard: the flags of a training and how it ended."""
 
+import contextlib
+
 from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams import summary as hparams_summary
 
@@ -17,14 +19,14 @@ NOT_HPARAMS = {
 }
 
 
-def write_session_start(log_dir, flags):
+def write_session_start(writer, flags):
     """Writes the hyperparameters of a run for TensorBoard.
 
     The metrics of the dashboard are the scalars of the run and of its subfolders, such as
     `validation.accuracy`. TensorBoard keeps the hyperparameters of the first start of a run.
 
     Args:
-      log_dir: the run's folder; the summary goes to its writer in `FileWriterCache`.
+      writer: a `tf.summary.FileWriter` of the run's folder.
       flags: flag name -> value; those of `NOT_HPARAMS` are left out.
     """
     hparams = {
@@ -33,7 +35,7 @@ def write_session_start(log_dir, flags):
         for name, value in flags.items()
         if name not in NOT_HPARAMS
     }
-    _add_summary(log_dir, hparams_summary.session_start_pb(hparams))
+    _add_summary(writer, hparams_summary.session_start_pb(hparams))
 
 
 def write_session_end(log_dir, succeeded):
@@ -43,15 +45,15 @@ def write_session_end(log_dir, succeeded):
     that may be resumed.
 
     Args:
-      log_dir: as for `write_session_start`.
+      log_dir: the run's folder, whose own writer may be closed.
       succeeded: whether the last step was reached.
     """
     status = api_pb2.STATUS_SUCCESS if succeeded else api_pb2.STATUS_FAILURE
-    _add_summary(log_dir, hparams_summary.session_end_pb(status))
+    with contextlib.closing(tf.summary.FileWriter(str(log_dir))) as writer:
+        _add_summary(writer, hparams_summary.session_end_pb(status))
 
 
-def _add_summary(log_dir, summary):
+def _add_summary(writer, summary):
     """Adds a summary at step 0, which a resumed run never discards."""
-    writer = tf.summary.FileWriterCache.get(str(log_dir))
     writer.add_summary(summary, 0)
     writer.flush()

@@ -26,9 +26,10 @@ class MetricsLog:
         """Opens the log of `log_dir` for a run that resumes after `start_step` steps."""
         self._schedule = schedule
         self._log_dir = log_dir
+        self._has_graph = False
         self._path = Path(log_dir, "metrics.csv")
         self._writers = {
-            "train": tf.summary.FileWriterCache.get(str(log_dir)),
+            "train": tf.summary.FileWriter(str(log_dir)),
             "validation": tf.summary.FileWriter(str(Path(log_dir, "validation"))),
         }
         rows = [row for row in read_rows(self._path) if int(row["step"]) <= start_step]
@@ -57,7 +58,13 @@ class MetricsLog:
         self.add_summary(step, scalar_summary(scalars), split)
 
     def add_summary(self, step, summary, split="train"):
-        """Writes a `tf.Summary`, or its serialized bytes, for TensorBoard; None writes nothing."""
+        """Writes a `tf.Summary`, or its serialized bytes, for TensorBoard; None writes nothing.
+
+        The first one of the training comes with the graph, for TensorBoard's graph page.
+        """
+        if split == "train" and not self._has_graph:
+            self._writers["train"].add_graph(tf.get_default_graph())
+            self._has_graph = True
         if summary is not None:
             self._writers[split].add_summary(summary, step)
         self._writers[split].flush()
@@ -69,7 +76,7 @@ class MetricsLog:
 
     def add_settings(self, flags, versions):
         """Writes flags and versions (name -> value) for TensorBoard's text and hparams pages."""
-        write_session_start(self._log_dir, flags)
+        write_session_start(self._writers["train"], flags)
         lines = ["setting | value", "--- | ---"]
         lines += [f"{name} | {value}" for name, value in {**flags, **versions}.items()]
         text = text_pb("settings", "\n".join(lines))

@@ -140,10 +140,10 @@ def add_moving_averages(flags, train_op, init_fn):
     Args:
       flags: the flags of train_flowers.py: `moving_average_decay`, None for no averages.
       train_op: the op of a training step.
-      init_fn: the init_fn of the `tf.train.Scaffold`, or None.
+      init_fn: the `InitFn` of the training.
 
     Returns:
-      An op that updates the averages after `train_op`, and an init_fn after which the averages
+      An op that updates the averages after `train_op`, and an `InitFn` after which the averages
       equal the variables. Without a decay, both as they are.
     """
     decay = flags.moving_average_decay
@@ -154,10 +154,5 @@ def add_moving_averages(flags, train_op, init_fn):
     with tf.control_dependencies([train_op]):
         update_op = averages.apply(variables)
     start_op = tf.group(*[averages.average(v).assign(v) for v in variables])
-
-    def init_with_averages(scaffold, session):
-        if init_fn:
-            init_fn(scaffold, session)
-        session.run(start_op)
-
-    return update_op, init_with_averages
+    names = [averages.average(variable).op.name for variable in variables]
+    return update_op, init_fn.then(names, lambda session: session.run(start_op))

@@ -28,6 +28,7 @@ RECIPES = {
         "batch_size": (32, "batch norm's statistics vary less than with 10 images"),
         "num_epochs": (17, "the time of ten epochs without smaller crops"),
         "augmentation": ("light", "crops of at least a quarter of the area"),
+        "mixup_alpha": (0.2, "mixed images are harder to learn by heart"),
         "train_image_scale": (0.75, "crops enlarge objects; smaller ones are also faster"),
         "label_smoothing": (0.1, "the network is less sure of wrong labels"),
         "moving_average_decay": (0.99, "the average of the last hundred steps varies less"),
@@ -41,7 +42,7 @@ def recipe_value(recipe, flag):
 
 
 # Ingredients of the images that are augmented, which cached features are not.
-_OF_IMAGES = ("augmentation", "train_image_scale", "freeze_batch_norm")
+_OF_IMAGES = ("augmentation", "mixup_alpha", "train_image_scale", "freeze_batch_norm")
 
 
 def apply_recipe(flags, given, network):
@@ -73,7 +74,8 @@ def apply_recipe(flags, given, network):
         for name in _OF_IMAGES:
             recipe.pop(name, None)
     if not is_distorted(flags.preprocessing_name):
-        recipe.pop("augmentation", None)
+        for name in ("augmentation", "mixup_alpha"):
+            recipe.pop(name, None)
     augmentation = flags.augmentation if "augmentation" in given else recipe.get("augmentation")
     smaller = flags.image_size * recipe.get("train_image_scale", 1)
     if augmentation in (None, "none") or network.flattens or smaller < network.smallest_image_size:

@@ -1,44 +1,135 @@
 """The managed session of a training, the successor of tf.train.Supervisor, and its hooks."""
 
+import time
+
 import numpy as np
 
 from slim_on_tf2 import tf
 from system.device import session_config
+from training.disk_space import check_disk_space
 from training.failures import Diverged
 
 SECONDS_BETWEEN_CHECKPOINTS = 600
+CHECKPOINTS_KEPT = 5
+# Grappler's passes that are off in training on a CPU.
+SLOW_PASSES = (
+    *("arithmetic_optimization", "common_subgraph_elimination", "constant_folding"),
+    *("dependency_optimization", "function_optimization", "layout_optimizer"),
+    *("loop_optimization", "remapping", "shape_optimization"),
+)
+
+
+def get_scaffold(init_fn, scaffold_fn):
+    """Returns the `tf.train.Scaffold` of a training: its saver, and initial values.
+
+    Variables that `init_fn` assigns get no random values first; none of the others depends on them.
+
+    Args:
+      init_fn: the `checkpointing.warm_start.InitFn`.
+      scaffold_fn: as for `train_flowers.fine_tune`.
+    """
+    others = [v for v in tf.global_variables() if v.op.name not in init_fn.names]
+    arguments = {
+        "init_op": tf.variables_initializer(others),
+        # Asked once, when everything is initialized, and not twice.
+        "ready_for_local_init_op": tf.constant([], tf.string),
+    }
+    arguments |= scaffold_fn()
+    saver = tf.train.Saver(max_to_keep=CHECKPOINTS_KEPT, save_relative_paths=True)
+    return tf.train.Scaffold(saver=saver, init_fn=init_fn, **arguments)
 
 
 def managed_session(flags, scaffold, hooks=()):
     """Returns a `tf.train.MonitoredSession` that restores, initializes and saves by itself.
 
     It restores the latest checkpoint of `log_dir`; without one it initializes the variables and
-    calls `scaffold.init_fn`. It saves at the start, at the end, and in between every `save_steps`
-    steps or ten minutes.
+    calls `scaffold.init_fn`. It saves at the end, and in between every `save_steps` steps or ten
+    minutes. A run that is killed before begins anew, with the same initial weights.
 
     Args:
       flags: the flags of train_flowers.py: `log_dir`, `save_steps` and `mixed_precision`.
       scaffold: a `tf.train.Scaffold` with a saver.
       hooks: `tf.train.SessionRunHook`s, called before the checkpoint is saved.
+
+    Raises:
+      BadInput: the disk has no space for a checkpoint.
     """
-    checkpoint_saver = tf.train.CheckpointSaverHook(
-        flags.log_dir,
-        save_steps=flags.save_steps,
-        save_secs=None if flags.save_steps else SECONDS_BETWEEN_CHECKPOINTS,
-        scaffold=scaffold,
-        save_graph_def=False,
-    )
+    most = CHECKPOINTS_KEPT + 1  # and the best
+    check_disk_space(flags.log_dir, tf.global_variables(), most)
     return tf.train.MonitoredTrainingSession(
         checkpoint_dir=flags.log_dir,
         scaffold=scaffold,
-        hooks=[*hooks, checkpoint_saver],
+        hooks=[*hooks, SaveCheckpoints(flags, scaffold)],
         save_checkpoint_secs=None,
         save_checkpoint_steps=None,
         save_summaries_steps=None,
         save_summaries_secs=None,
         log_step_count_steps=None,
-        config=session_config(flags.mixed_precision),
+        config=training_config(flags.mixed_precision),
     )
+
+
+def training_config(precision):
+    """Returns the `ConfigProto` of a training.
+
+    On a CPU most of grappler's passes are off: they take seconds before the first step of a large
+    network, and its steps are as fast without them. A GPU needs them, the layout pass first of all.
+
+    Args:
+      precision: mixed precision as from `precision.choose_precision`.
+    """
+    config = session_config(precision)
+    if tf.config.list_physical_devices("GPU"):
+        return config
+    options = config.graph_options.rewrite_options
+    if options.auto_mixed_precision_onednn_bfloat16 != options.ON:
+        options.disable_meta_optimizer = True
+        return config
+    options.meta_optimizer_iterations = options.ONE
+    options.memory_optimization = options.NO_MEM_OPT
+    for name in SLOW_PASSES:
+        setattr(options, name, options.OFF)
+    return config
+
+
+class SaveCheckpoints(tf.train.SessionRunHook):
+    """Saves every `save_steps` steps or ten minutes, and at the end."""
+
+    def __init__(self, flags, scaffold):
+        """Takes the flags of train_flowers.py, and the `tf.train.Scaffold` with the saver."""
+        self._prefix = f"{flags.log_dir}/model.ckpt"
+        self._save_steps = flags.save_steps
+        self._scaffold = scaffold
+
+    def after_create_session(self, session, coord):
+        """Reads the global step, and starts the clock."""
+        self._step = int(session.run(tf.train.get_global_step(session.graph)))
+        self._saved()
+
+    def after_run(self, run_context, run_values):
+        """Saves the weights of the step if it is due."""
+        self._step += 1
+        if self._is_due():
+            self._save(run_context.session)
+
+    def end(self, session):
+        """Saves the weights of the last step."""
+        if self._step != self._saved_step:
+            self._save(session)
+
+    def _is_due(self):
+        if self._save_steps:
+            return self._step - self._saved_step >= self._save_steps
+        return time.monotonic() - self._saved_at >= SECONDS_BETWEEN_CHECKPOINTS
+
+    def _save(self, session):
+        path, saver = f"{self._prefix}-{self._step}", self._scaffold.saver
+        if path not in saver.last_checkpoints:  # a validation may have saved it
+            saver.save(session, self._prefix, global_step=self._step, write_meta_graph=False)
+        self._saved()
+
+    def _saved(self):
+        self._saved_step, self._saved_at = self._step, time.monotonic()
 
 
 class StopOnDivergence(tf.train.SessionRunHook):

@@ -6,13 +6,14 @@ from training.metrics_log import LOSS_TAG
 class Validation:
     """Evaluates the weights of a step on the validation split."""
 
-    def __init__(self, flags, schedule, evaluator, saver, log, best, stop):
+    def __init__(self, flags, schedule, build_evaluator, saver, log, best, stop):
         """Takes what validates, and where its results go.
 
         Args:
           flags: the flags of train_flowers.py.
           schedule: the run's `Schedule`.
-          evaluator: an `evaluation.evaluator.Evaluator` of the validation split.
+          build_evaluator: a function that returns an `evaluation.evaluator.Evaluator` of the
+            validation split; called for the first validation, so that training begins sooner.
           saver: the `tf.train.Saver` of the training.
           log: the run's `MetricsLog`.
           best: the run's `BestCheckpoint`.
@@ -21,9 +22,9 @@ class Validation:
         self.best = best
         self._schedule = schedule
         self._prefix = f"{flags.log_dir}/model.ckpt"
-        self._evaluators = [evaluator]
-        if flags.moving_average_decay:
-            self._evaluators.append(evaluator.of_moving_averages())
+        self._build_evaluator = build_evaluator
+        self._has_averages = bool(flags.moving_average_decay)
+        self._evaluators = []
         self._saver = saver
         self._log = log
         self._stop = stop
@@ -63,6 +64,10 @@ class Validation:
                 )
 
             session.run_step_fn(save)
+        if not self._evaluators:
+            self._evaluators = [self._build_evaluator()]
+            if self._has_averages:
+                self._evaluators.append(self._evaluators[0].of_moving_averages())
         found = [self._evaluate(evaluator, checkpoint) for evaluator in self._evaluators]
         if None in found:
             return
