@@ -191,7 +191,8 @@ def test_path_that_cannot_be_written_is_refused(tmp_path):
 
 
 def start(log_dir, **flags):
-    write_session_start(log_dir, {"log_dir": str(log_dir), "summary_steps": 10} | flags)
+    writer = tf.summary.FileWriterCache.get(str(log_dir))
+    write_session_start(writer, {"log_dir": str(log_dir), "summary_steps": 10} | flags)
 
 
 def test_hparams_table_shows_flags_status_and_validation_accuracy_of_each_run(tmp_path):

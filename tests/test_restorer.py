@@ -16,8 +16,10 @@ NAME = "MobilenetV1/Conv2d_0/weights"
 def run(tmp_path_factory):
     """A run of three steps with moving averages, and its dataset."""
     folder = tmp_path_factory.mktemp("run")
-    flags = {"max_number_of_steps": 3, "save_steps": 1, "moving_average_decay": 0.9}
-    scripts.run(train_flowers, words(make_dataset(folder), folder / "log", **flags))
+    data, flags = make_dataset(folder), {"save_steps": 1, "moving_average_decay": 0.9}
+    for name, steps in (("log", 3), ("initial", 0)):  # with the same initial weights
+        log_dir = folder / name
+        scripts.run(train_flowers, words(data, log_dir, max_number_of_steps=steps, **flags))
     return folder
 
 
@@ -31,8 +33,8 @@ def restored(checkpoint, moving_averages):
 
 def test_restored_moving_averages_are_those_of_the_steps(run):
     weights = [
-        tf.train.load_checkpoint(str(run / "log" / f"model.ckpt-{step}")).get_tensor(NAME)
-        for step in range(4)
+        tf.train.load_checkpoint(str(run / name / f"model.ckpt-{step}")).get_tensor(NAME)
+        for name, step in (("initial", 0), ("log", 1), ("log", 2), ("log", 3))
     ]
     average = weights[0].astype(np.float64)
     for step in (1, 2, 3):  # as documented in tf.train.ExponentialMovingAverage

@@ -21,6 +21,7 @@ def schedule_flags(**changes):
         "eval_steps": None,
         "warmup_epochs": 0.0,
         "head_init": "zeros",
+        "continue_from": None,
         "learning_rate_decay_type": "exponential",
         "recipe": "tutorial",
     }

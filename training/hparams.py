@@ -49,7 +49,9 @@ def write_session_end(log_dir, succeeded):
       succeeded: whether the last step was reached.
     """
     status = api_pb2.STATUS_SUCCESS if succeeded else api_pb2.STATUS_FAILURE
-    with contextlib.closing(tf.summary.FileWriter(str(log_dir))) as writer:
+    # The suffix keeps it from overwriting a file that was begun in the same second.
+    writer = tf.summary.FileWriter(str(log_dir), filename_suffix=".end")
+    with contextlib.closing(writer):
         _add_summary(writer, hparams_summary.session_end_pb(status))
 
 
