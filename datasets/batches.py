@@ -6,6 +6,8 @@ example's number in the run. So a run that resumes at example k reads exactly wh
 run reads from k on.
 """
 
+import os
+
 from datasets.examples import CURE, make_shape_decoder, read_examples
 from slim_on_tf2 import tf
 from system.errors import BadInput
@@ -14,7 +16,8 @@ from system.errors import BadInput
 # windows of this size, after its shards have been shuffled.
 MAX_SHUFFLED = 10_000
 MAX_INTERLEAVED = 16  # shards that are read at once
-AUTOTUNE = tf.data.experimental.AUTOTUNE
+PARALLEL_CALLS = os.cpu_count() or 1
+BATCHES_AHEAD = 2
 
 
 def load_batch(
@@ -74,8 +77,20 @@ def load_batch(
     records = _once(dataset)
     if is_training:
         records = _endless(dataset, seed, first_example, balanced)
-    examples = records.map(load, num_parallel_calls=AUTOTUNE, deterministic=True)
-    return examples.batch(batch_size, drop_remainder=is_training).prefetch(AUTOTUNE)
+    examples = records.map(load, num_parallel_calls=PARALLEL_CALLS, deterministic=True)
+    batches = examples.batch(batch_size, drop_remainder=is_training).prefetch(BATCHES_AHEAD)
+    return batches.with_options(_without_autotuning())
+
+
+def _without_autotuning():
+    """Returns options without tf.data's autotuning.
+
+    Its thread sleeps for up to a minute, and an iterator that starts again, as for each validation,
+    or ends waits until it wakes up.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return options
 
 
 def _once(dataset):
@@ -106,13 +121,14 @@ def _endless(dataset, seed, first_example, balanced):
 def _shuffled(dataset, seed, epoch, balanced):
     """Returns a split's records in an order that depends only on `seed` and `epoch` (int64 [])."""
     num_shards = len(dataset.data_sources)
+    interleaved = min(num_shards, MAX_INTERLEAVED)
     # `shuffle` combines its seed with the graph's, here the graph of the function of the epoch.
     tf.set_random_seed(seed)
     shards = tf.data.Dataset.from_tensor_slices(dataset.data_sources)
     records = shards.shuffle(num_shards, seed=2 * epoch).interleave(
         tf.data.TFRecordDataset,
-        cycle_length=min(num_shards, MAX_INTERLEAVED),
-        num_parallel_calls=AUTOTUNE,
+        cycle_length=interleaved,
+        num_parallel_calls=min(interleaved, PARALLEL_CALLS),
         deterministic=True,
     )
     if balanced:

@@ -300,3 +300,11 @@ def show_nothing(encoded, height, width, seed):
     """A preprocessing that shows nothing, for tests of the order."""
     del encoded, seed
     return tf.zeros([height, width, 3])
+
+
+def test_iterator_that_starts_again_waits_for_no_autotuning_thread(train, validation):
+    """The thread may sleep for a minute; every function of the pipeline has to be without it."""
+    for dataset, is_training in ((train, True), (validation, False)):
+        options = load_batch(dataset, 2, 8, 8, is_training, resize).options()
+        assert options.autotune.enabled is False
+    assert not hasattr(batches, "AUTOTUNE")
