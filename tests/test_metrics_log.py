@@ -48,3 +48,26 @@ def test_metrics_of_an_earlier_version_are_read_and_continued(tmp_path):
     log.add(4, "train", {"loss": 0.5, "images_per_second": 44})
     rows = read_rows(tmp_path / "metrics.csv")
     assert [row["images_per_second"] for row in rows] == ["33", "44"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "kept"),
+    [
+        (lambda text: text.replace("4,1.0000", "4,\xff.0000"), [2, 6]),  # not UTF-8, no number
+        (lambda text: text.replace("4,1.0000", "4,1.0000,7"), [2, 6]),  # a field too many
+        (lambda text: text.replace("4,1.0000,", "4,"), [2, 6]),  # one too few
+        (lambda text: text.replace("4,1.0000", "four,1.0000"), [2, 6]),
+        (lambda text: text.replace("4,1.0000", "\0,1.0000"), [2, 6]),
+        (lambda text: text.partition("\n")[2], []),  # the header is lost
+    ],
+)
+def test_damaged_rows_are_left_out_and_the_run_resumes(tmp_path, capsys, damage, kept):
+    log, path = MetricsLog(tmp_path, SCHEDULE), tmp_path / "metrics.csv"
+    for step in (2, 4, 6):
+        log.add(step, "train", {"loss": 1 / step})
+    path.write_bytes(damage(path.read_text()).encode("latin-1"))
+    MetricsLog(tmp_path, SCHEDULE, start_step=6).add(8, "train", {"loss": 0.1})
+    lost = 1 if kept else 2
+    assert f"{path}: {lost} damaged rows are left out" in capsys.readouterr().out
+    assert [int(row["step"]) for row in read_rows(path)] == [*kept, 8]
+    assert "damaged" not in capsys.readouterr().out  # the file is whole again

@@ -103,10 +103,33 @@ def scalar_summary(scalars):
 def read_rows(path):
     """Reads the rows of a metrics.csv as dicts of strings; none if there is no file.
 
-    A last line without a line end is dropped: the run was killed while writing it.
+    A last line without a line end is dropped: the run was killed while writing it. Damaged rows are
+    dropped with a line on the console: a log never stands between a user and the checkpoints.
     """
     if not Path(path).is_file():
         return []
-    lines = Path(path).read_text().splitlines(keepends=True)
-    rows = csv.DictReader(line for line in lines if line.endswith("\n"))
-    return [{LEGACY_COLUMNS.get(name, name): row[name] for name in row} for row in rows]
+    lines = Path(path).read_text(errors="replace").splitlines(keepends=True)
+    header, *rows = [_fields(line) for line in lines if line.endswith("\n")] or [[]]
+    names = [LEGACY_COLUMNS.get(name, name) for name in header]
+    found = [dict(zip(names, row)) for row in rows if len(row) == len(names)]
+    found = [row for row in found if _is_row(row)]
+    if len(found) < len(rows):
+        print(f"{path}: {len(rows) - len(found)} damaged rows are left out", flush=True)
+    return found
+
+
+def _fields(line):
+    """The values of a line; none if it is no line of a CSV."""
+    try:
+        return next(csv.reader([line]), [])
+    except csv.Error:
+        return []
+
+
+def _is_row(row):
+    """Whether a row has a step, a split and numbers."""
+    try:
+        numbers = [float(row[name]) for name in row if name != "split" and row[name]]
+        return bool(row["split"] and int(row["step"]) >= 0 and numbers)
+    except (KeyError, ValueError):
+        return False
