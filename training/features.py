@@ -27,6 +27,7 @@ from slim_on_tf2 import slim, tf
 from system.device import session_config
 from system.errors import BadInput
 from system.locks import locked_folder
+from system.precision_names import OFF, is_mixed
 
 BATCH_SIZE = 64  # images per step of the pass; does not change the features
 
@@ -139,7 +140,8 @@ def features_name(source):
 
 def features_source(flags, dataset, checkpoint_path):
     """Returns all that the features of a split depend on, a dict; arguments as `get_features`."""
-    return {
+    formats = {"mixed_precision": flags.mixed_precision} if is_mixed(flags.mixed_precision) else {}
+    return formats | {
         "model_name": flags.model_name,
         "image_size": flags.image_size,
         "preprocessing_name": flags.preprocessing_name,
@@ -185,6 +187,7 @@ def _compute(flags, dataset, checkpoint_path):
                 find_network(flags.model_name).head_scopes,
                 flags.restore_moving_averages,
             ),
+            flags.mixed_precision,
         )
     names = dataset.labels_to_names
     return [
@@ -193,13 +196,14 @@ def _compute(flags, dataset, checkpoint_path):
     ]
 
 
-def _run_through(batches, fetches, make_restore_fn=lambda: lambda session: None):
+def _run_through(batches, fetches, make_restore_fn=lambda: lambda session: None, precision=OFF):
     """Runs tensors over all batches of a `tf.data.Dataset`, in the current graph.
 
     Args:
       batches: the dataset.
       fetches: a function from a batch to tensors [batch, ...].
       make_restore_fn: called when the tensors are there; returns a function of the session.
+      precision: mixed precision, as for `session_config`.
 
     Returns:
       A list of arrays, one for each tensor.
@@ -208,7 +212,7 @@ def _run_through(batches, fetches, make_restore_fn=lambda: lambda session: None)
     tensors = fetches(iterator.get_next())
     restore_fn = make_restore_fn()
     found = []
-    with tf.Session(config=session_config()) as session:
+    with tf.Session(config=session_config(precision)) as session:
         session.run(iterator.initializer)
         restore_fn(session)
         while True:
