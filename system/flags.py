@@ -11,7 +11,9 @@ import signal
 import sys
 from pathlib import Path
 
+from system.console import discard_output
 from system.errors import BadInput
+from system.signals import Terminated, end_on_sigterm
 
 LARGEST = 3.4e38  # about the largest float32
 
@@ -226,7 +228,7 @@ def parse_early(parse_flags, *args):
 
 def run_main(main):
     """Runs a script's `main`; exits with its status, or with one line and status 2 on bad input."""
-    with _one_line_errors():
+    with _one_line_errors(), end_on_sigterm():
         status = main()
         sys.stdout.flush()
     sys.exit(status)
@@ -242,16 +244,19 @@ def _one_line_errors():
     except BadInput as error:
         print(f"{script}: {error}", file=sys.stderr)
         status = 2
+    except Terminated:
+        print(f"{script}: stopped by SIGTERM", file=sys.stderr)
+        status = 128 + signal.SIGTERM
     except KeyboardInterrupt:
         print(f"\n{script}: interrupted", file=sys.stderr)
         status = 128 + signal.SIGINT
     except BrokenPipeError:  # the reader of a pipe, such as head, has left; this is not an error
-        _discard_output()
+        discard_output(sys.stdout)
         status = 0
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        _discard_output()
+        discard_output(sys.stdout)
         print(f"{script}: {error.strerror}: free some space and try again", file=sys.stderr)
         status = 2
     sys.exit(status)
@@ -261,8 +266,3 @@ def _script_name():
     """Returns the name of the running script, or the command of a package."""
     path = Path(sys.argv[0])
     return f"python -m {path.parent.name}" if path.name == "__main__.py" else path.name
-
-
-def _discard_output():
-    """Redirects the remaining output to /dev/null, so that Python does not fail at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,8 +1,31 @@
-"""SIGTERM and Ctrl-C as a request to stop at the next safe point."""
+"""SIGTERM, Ctrl-C and a lost terminal as a request to stop at the next safe point."""
 
 import contextlib
 import signal
 import threading
+
+STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class Terminated(BaseException):
+    """SIGTERM, where nothing has to be saved."""
+
+
+@contextlib.contextmanager
+def end_on_sigterm():
+    """Raises `Terminated` inside the context on SIGTERM, unless something else handles it."""
+
+    def receive(number, frame):
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, receive)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 class StopRequest:
@@ -33,7 +56,10 @@ class StopRequest:
 
 @contextlib.contextmanager
 def stop_on_signal(message=None):
-    """Yields a `StopRequest` that SIGTERM and Ctrl-C set; a Ctrl-C after that interrupts at once.
+    """Yields a `StopRequest` that SIGTERM, SIGHUP and Ctrl-C set.
+
+    A Ctrl-C after that interrupts at once. A SIGHUP that is ignored, as under nohup, stays so. In
+    another thread than the main one, which alone receives signals, nothing sets it.
 
     Args:
       message: printed, after the signal's name, when a signal is received.
@@ -46,7 +72,11 @@ def stop_on_signal(message=None):
             print(f"{signal.Signals(number).name}: {message}", flush=True)
         signal.signal(signal.SIGINT, previous[signal.SIGINT])
 
-    previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    previous = {number: signal.getsignal(number) for number in STOPPING}
+    if previous[signal.SIGHUP] is signal.SIG_IGN:
+        del previous[signal.SIGHUP]
+    if threading.current_thread() is not threading.main_thread():
+        previous = {}
     for number in previous:
         signal.signal(number, receive)
     try:
