@@ -24,6 +24,9 @@ NOT_SETTINGS = {
     *("model_name", "image_size", "preprocessing_name", "recipe", "mixed_precision"),
 }
 
+# What the script does instead of training; see `training.modes`.
+MODE_FLAGS = ("list_variables", "find_learning_rate", "dry_run")
+
 
 def flags_parser(docstring=""):
     """Returns the `Parser` of a training; the defaults are the tutorial's."""
@@ -144,7 +147,11 @@ def parse_flags(argv=None, docstring=""):
     parser.switch(
         "find_learning_rate", "draw the loss over the rate, in two minutes; train nothing"
     )
+    parser.switch("dry_run", "train a few steps, print time, memory and disk of the run")
     flags = parser.parse_args(argv)
+    modes = [name for name in MODE_FLAGS if getattr(flags, name)]
+    if len(modes) > 1:
+        raise BadInput(f"--{modes[0]} cannot be combined with --{modes[1]}; leave one of them out")
     if flags.list_variables:
         fill_in_network(flags)
         fill_in_dataset(flags)

@@ -4,6 +4,7 @@
     python train_flowers.py --recipe best                 # docs/recipes.md
     python train_flowers.py --dataset_dir data/birds --log_dir runs/birds \\
         --model_name mobilenet_v1 --batch_size 32         # TFRecords from convert_flowers.py
+    python train_flowers.py --dry_run                     # speed, memory and disk of the run
     python train_flowers.py --list_variables              # scopes for --trainable_scopes
     tensorboard --logdir runs                             # curves, images, graph
 
@@ -22,7 +23,7 @@ import time
 from functools import partial
 
 from checkpointing.scope_names import split_scopes
-from checkpointing.variable_list import describe_training, list_variables_of_flags
+from checkpointing.variable_list import describe_training
 from checkpointing.warm_start import NO_VALUES, get_init_fn, get_variables_to_restore
 from datasets.batches import examples_per_epoch, load_batch
 from datasets.splits import get_split
@@ -33,6 +34,7 @@ from model_stats.hook import ModelStats
 from nets.nets_factory import get_arg_scope
 from nets.networks import find_network
 from slim_on_tf2 import slim, tf
+from system.console import outlive_console
 from system.device import describe_device
 from system.locks import lock_log_dir
 from system.signals import stop_on_signal
@@ -45,8 +47,8 @@ from training.layer_rates import rate_multipliers
 from training.learning_rates import describe_learning_rate, learning_rate_at
 from training.metrics_log import MetricsLog
 from training.mixing import mix
+from training.modes import take_mode
 from training.progress import Progress
-from training.rate_finder import find_learning_rate
 from training.resume import find_start
 from training.run_checkpoints import BestCheckpoint
 from training.run_end import describe_result, end_run
@@ -234,15 +236,13 @@ def train(flags, hooks=(), scaffold_fn=dict):
 
 
 def main(flags):
-    """Trains, lists variables or finds a learning rate; the last line of a training is JSON."""
-    if flags.list_variables:
-        print(*list_variables_of_flags(flags), sep="\n")
-        return 0
-    if flags.find_learning_rate:
-        return find_learning_rate(flags, train)
-    del flags.list_variables, flags.find_learning_rate  # not settings of the run
-    result = train(flags)
-    print(json.dumps(result))
+    """Trains, or does what another mode asks for; the last line of a training is JSON."""
+    mode = take_mode(flags)
+    if mode:
+        return mode(flags, train)
+    with outlive_console():  # metrics.csv and TensorBoard have the figures too
+        result = train(flags)
+        print(json.dumps(result))
     return 128 + signal.Signals[result["stopped_by"]] if "stopped_by" in result else 0
 
 

@@ -44,7 +44,8 @@ def check_together(flags, given):
         flags.checkpoint_exclude_scopes = ",".join(network.head_scopes)
     flags.log_dir = str(Path(flags.log_dir or Path("runs", flags.dataset_name or DEFAULT_DATASET)))
     refuse_glob_characters(flags.log_dir)
-    if saved_checkpoints(flags.log_dir) and not getattr(flags, "find_learning_rate", False):
+    is_trial = any(getattr(flags, name, False) for name in ("find_learning_rate", "dry_run"))
+    if saved_checkpoints(flags.log_dir) and not is_trial:
         return  # a resumed run does not read its initial weights
     flags.checkpoint_path = check_checkpoint_path(flags.checkpoint_path, flags.model_name)
     check_features(flags, network.head_scopes)
