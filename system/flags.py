@@ -13,7 +13,7 @@ from pathlib import Path
 
 from system.console import discard_output
 from system.errors import BadInput
-from system.signals import Terminated, end_on_sigterm
+from system.signals import end_on_sigterm
 
 LARGEST = 3.4e38  # about the largest float32
 
@@ -228,7 +228,7 @@ def parse_early(parse_flags, *args):
 
 def run_main(main):
     """Runs a script's `main`; exits with its status, or with one line and status 2 on bad input."""
-    with _one_line_errors(), end_on_sigterm():
+    with _one_line_errors(), end_on_sigterm(_script_name()):
         status = main()
         sys.stdout.flush()
     sys.exit(status)
@@ -244,9 +244,6 @@ def _one_line_errors():
     except BadInput as error:
         print(f"{script}: {error}", file=sys.stderr)
         status = 2
-    except Terminated:
-        print(f"{script}: stopped by SIGTERM", file=sys.stderr)
-        status = 128 + signal.SIGTERM
     except KeyboardInterrupt:
         print(f"\n{script}: interrupted", file=sys.stderr)
         status = 128 + signal.SIGINT

@@ -302,6 +302,7 @@ def show_nothing(encoded, height, width, seed):
     return tf.zeros([height, width, 3])
 
 
+@pytest.mark.filterwarnings("ignore:To make it possible to preserve tf.data options")
 def test_iterator_that_starts_again_waits_for_no_autotuning_thread(train, validation):
     """The thread may sleep for a minute; every function of the pipeline has to be without it."""
     for dataset, is_training in ((train, True), (validation, False)):
