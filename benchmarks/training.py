@@ -12,7 +12,6 @@ included; the seconds of a step, min / median / max; the ratio of the median to 
 the peak memory of the process.
 """
 
-import contextlib
 import importlib.util
 import json
 import platform
@@ -72,12 +71,19 @@ def keras_step(name, batch_size):
     import keras
 
     from keras_conversion.files import build_application, eager_keras
+    from slim_on_tf2 import tf
 
-    contextlib.ExitStack().enter_context(eager_keras())
     images, labels = make_batch(name, batch_size)
-    model = build_application(name, CLASSES)
-    model.compile(keras.optimizers.Adam(RATE), "sparse_categorical_crossentropy")
-    return lambda: model.train_on_batch(images, labels)
+    any_device = None  # and not the CPU, where weights are converted
+    with eager_keras(), tf.device(any_device):
+        model = build_application(name, CLASSES)
+        model.compile(keras.optimizers.Adam(RATE), "sparse_categorical_crossentropy")
+
+    def step():
+        with eager_keras(), tf.device(any_device):
+            return model.train_on_batch(images, labels)
+
+    return step
 
 
 def timm_step(name, batch_size):
