@@ -27,6 +27,12 @@ def fast(monkeypatch):
     return lambda name: monkeypatch.setattr(precision, "fast_format", lambda: name)
 
 
+@pytest.fixture
+def no_rewriter(monkeypatch):
+    """For tests that pretend a format: nothing is computed in it, so any processor can run them."""
+    monkeypatch.setattr("system.device.rewrite_for", lambda config, precision: None)
+
+
 def machine(monkeypatch, tmp_path, instructions="", variables=(), capability=None):
     """Pretends a machine, and returns the format that it computes fast."""
     description = tmp_path / "cpuinfo"
@@ -236,6 +242,7 @@ def test_run_resumes_in_its_precision_bit_for_bit(tmp_path, capsys, fast):
     assert rows(tmp_path / "whole")[-1]["loss"] == rows(tmp_path / "stopped")[-1]["loss"]
 
 
+@pytest.mark.usefixtures("no_rewriter")
 def test_resumed_run_refuses_another_precision(tmp_path, capsys, fast):
     data = make_dataset(tmp_path)
     fast("bfloat16")
@@ -251,6 +258,7 @@ def test_resumed_run_refuses_another_precision(tmp_path, capsys, fast):
         train(data, tmp_path / "run", capsys, model_name="cifarnet", mixed_precision="off")
 
 
+@pytest.mark.usefixtures("no_rewriter")
 def test_evaluation_computes_as_the_training_unless_asked(tmp_path, capsys, fast):
     data, log_dir = make_dataset(tmp_path), tmp_path / "run"
     fast("bfloat16")
