@@ -116,7 +116,7 @@ def evaluate(
     Args:
       log_dir: the run's folder.
       checkpoint: "best", "latest", or a path.
-      split, dataset_dir, and the rest: as the flags.
+      split, dataset_dir, and so on: as the flags of these names.
 
     Returns:
       The metrics of metrics.json with `eval_dir`, and `written`, the paths of the files.

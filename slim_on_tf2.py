@@ -122,7 +122,7 @@ tf.disable_eager_execution()
 # Inception-ResNet-V2 takes twice as long.
 tf.disable_tensor_equality()
 # A graph's objects live long. Looking for garbage among them every 700 objects, which is Python's
-# default, takes a fifth of the time to build a large network.
+# default, takes a tenth of the time to build a large network.
 gc.freeze()
 gc.set_threshold(100_000)
 gc.enable()

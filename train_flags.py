@@ -12,7 +12,7 @@ from system.errors import BadInput
 from system.flags import Parser, named_numbers, number, one_of, path, whole_number
 from system.precision_names import AUTO, PRECISIONS
 from training.flag_checks import EPOCHS, check_together, fill_in_dataset, fill_in_network
-from training.flag_rules import BALANCED, DECAY_TYPES, HEAD
+from training.flag_rules import BALANCED, DECAY_TYPES, HEAD, MODE_FLAGS
 from training.optimizers import OPTIMIZERS
 from training.recipes import RECIPES
 from training.run_checkpoints import CRITERIA
@@ -23,9 +23,6 @@ NOT_SETTINGS = {
     *("checkpoints_mirror", "checkpoint_path", "checkpoint_exclude_scopes", "continue_from"),
     *("model_name", "image_size", "preprocessing_name", "recipe", "mixed_precision"),
 }
-
-# What the script does instead of training; see `training.modes`.
-MODE_FLAGS = ("list_variables", "find_learning_rate", "dry_run")
 
 
 def flags_parser(docstring=""):

@@ -20,10 +20,10 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.training import CLASSES, slim_train_op
 from nets.networks import NETWORKS, find_network
 from system.flags import Parser, run_main, whole_number
 
-CLASSES = 5
 TESTS = Path(__file__).resolve().parent.parent / "tests"  # has golden logits and their weights
 
 
@@ -105,23 +105,11 @@ def _difference(logits, expected):
 
 def time_training(name, batch_size, steps):
     """Number of trainable parameters, seconds to build the graph, and seconds of each step."""
-    from nets.nets_factory import get_network_fn
-    from slim_on_tf2 import slim, tf
+    from slim_on_tf2 import tf
 
-    row = NETWORKS[name]
-    shape = (batch_size, row.image_size, row.image_size, row.channels)
     with tf.Graph().as_default():
-        images = tf.constant(np.random.RandomState(0).uniform(-1, 1, shape), tf.float32)
-        labels = tf.constant(np.arange(batch_size) % CLASSES, tf.int64)
         start = time.perf_counter()
-        network_fn = get_network_fn(name, CLASSES, weight_decay=4e-5, is_training=True)
-        logits, end_points = network_fn(images)
-        tf.losses.sparse_softmax_cross_entropy(labels, logits)
-        if "AuxLogits" in end_points:
-            tf.losses.sparse_softmax_cross_entropy(labels, end_points["AuxLogits"], weights=0.4)
-        train_op = slim.learning.create_train_op(
-            tf.losses.get_total_loss(), tf.train.AdamOptimizer(1e-4)
-        )
+        train_op = slim_train_op(name, batch_size)
         build = time.perf_counter() - start
         parameters = sum(int(np.prod(v.shape.as_list())) for v in tf.trainable_variables())
         with tf.Session() as session:

@@ -42,12 +42,10 @@ TIMM = {
 REFERENCE = "keras float32"
 
 
-def slim_step(name, batch_size, is_mixed):
-    """Returns a function that trains a slim network for one step, as train_flowers.py does."""
+def slim_train_op(name, batch_size):
+    """Builds a slim network in the current graph, and returns the op that trains it for a step."""
     from nets.nets_factory import get_network_fn
     from slim_on_tf2 import slim, tf
-    from system.precision import fast_format
-    from training.session import training_config
 
     images, labels = make_batch(name, batch_size)
     images = tf.placeholder_with_default(images, images.shape)
@@ -58,9 +56,18 @@ def slim_step(name, batch_size, is_mixed):
         tf.losses.sparse_softmax_cross_entropy(
             labels, end_points["AuxLogits"], weights=AUXILIARY_LOSS_WEIGHT
         )
-    train_op = slim.learning.create_train_op(
+    return slim.learning.create_train_op(
         tf.losses.get_total_loss(), tf.train.AdamOptimizer(RATE), check_numerics=False
     )
+
+
+def slim_step(name, batch_size, is_mixed):
+    """Returns a function that trains a slim network for one step, as train_flowers.py does."""
+    from slim_on_tf2 import tf
+    from system.precision import fast_format
+    from training.session import training_config
+
+    train_op = slim_train_op(name, batch_size)
     session = tf.Session(config=training_config(fast_format() if is_mixed else OFF))
     session.run(tf.global_variables_initializer())
     return lambda: session.run(train_op)

@@ -9,13 +9,12 @@ import threading
 from pathlib import Path
 
 import pytest
-from tiny_run import FLAGS, make_dataset, rows, train, words
+from tiny_run import FLAGS, make_dataset, rows, send_at_step, train, words
 
 import train_flowers
 from slim_on_tf2 import tf
 from system.console import Console
 from system.signals import stop_on_signal
-from training.progress import Progress
 
 ROOT = Path(__file__).parent.parent
 
@@ -50,14 +49,7 @@ def test_other_errors_of_a_stream_are_raised():
 
 
 def test_lost_terminal_saves_and_stops(data, tmp_path, capsys, monkeypatch):
-    report = Progress.report
-
-    def report_and_hang_up(self, step, learning_rate):
-        report(self, step, learning_rate)
-        if step == 2:
-            os.kill(os.getpid(), signal.SIGHUP)
-
-    monkeypatch.setattr(Progress, "report", report_and_hang_up)
+    send_at_step(monkeypatch, signal.SIGHUP, at=2)
     status, result, _ = train(data, tmp_path, capsys, max_number_of_steps=5)
     assert (status, result["steps"]) == (128 + signal.SIGHUP, 2)
     assert result["checkpoint"].endswith("model.ckpt-2")

@@ -9,6 +9,7 @@ import train_flowers
 from slim_on_tf2 import tf
 from system.errors import BadInput
 from training.dry_run import TimeSteps
+from training.flag_rules import MODE_FLAGS
 from training.modes import MODES
 
 
@@ -55,7 +56,7 @@ def test_run_of_few_steps_is_not_timed(tmp_path):
 
 
 def test_modes_exclude_each_other(tmp_path):
-    assert tuple(MODES) == train_flags.MODE_FLAGS
+    assert tuple(MODES) == MODE_FLAGS
     flags = words(make_dataset(tmp_path), tmp_path / "run", dry_run=True, find_learning_rate=True)
     with pytest.raises(BadInput, match="--find_learning_rate cannot be combined with --dry_run"):
         train_flags.parse_flags(flags)

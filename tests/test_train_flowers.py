@@ -7,16 +7,15 @@ from pathlib import Path
 import pytest
 import scripts
 from tiny_photos import write_photos
-from tiny_run import CLASSES, make_dataset, rows, train, words
+from tiny_run import CLASSES, make_dataset, rows, send_at_step, train, words
 
 import train_flowers
 from datasets.shards import write_shards
 from slim_on_tf2 import tf
 from system.errors import BadInput
 from system.locks import lock_log_dir
-from train_flags import MODE_FLAGS
+from training.flag_rules import MODE_FLAGS
 from training.optimizers import OPTIMIZERS
-from training.progress import Progress
 from training.run_checkpoints import BestCheckpoint
 from training.run_record import read_run
 from training.validation import Validation
@@ -106,16 +105,9 @@ def test_run_that_diverges_before_its_first_checkpoint_leaves_none(data, tmp_pat
 
 def test_run_resumed_after_sigterm_equals_uninterrupted_run(data, tmp_path, capsys, monkeypatch):
     """The interrupted run, gone on with, computes what the uninterrupted one does."""
-    report = Progress.report
-
-    def report_and_terminate(self, step, learning_rate):
-        report(self, step, learning_rate)
-        if step == 4:
-            os.kill(os.getpid(), signal.SIGTERM)
-
     handler = signal.getsignal(signal.SIGTERM)
     with monkeypatch.context() as patch:
-        patch.setattr(Progress, "report", report_and_terminate)
+        send_at_step(patch, signal.SIGTERM, at=4)
         status, result, _ = train(data, tmp_path / "a", capsys, max_number_of_steps=7)
     assert status == 128 + signal.SIGTERM
     assert (result["steps"], result["stopped_by"]) == (4, "SIGTERM")

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import scripts
@@ -9,6 +10,7 @@ from tiny_photos import write_photos
 
 import train_flowers
 from datasets.shards import write_shards
+from training.progress import Progress
 
 CLASSES = ("daisy", "roses", "tulips")
 IMAGES = 8  # of each class; 6 to train on, 2 to validate on
@@ -47,6 +49,24 @@ def train(data, log, capsys, **flags):
     status = scripts.run(train_flowers, words(data, log, **flags))
     lines = capsys.readouterr().out.splitlines()
     return status, json.loads(lines[-1]), lines
+
+
+def send_at_step(patch, number, at):
+    """Lets a training in this process send itself a signal after the console line of step `at`.
+
+    Args:
+      patch: a `pytest.MonkeyPatch`.
+      number: the signal.
+      at: the step.
+    """
+    report = Progress.report
+
+    def report_and_send(self, step, learning_rate):
+        report(self, step, learning_rate)
+        if step == at:
+            os.kill(os.getpid(), number)
+
+    patch.setattr(Progress, "report", report_and_send)
 
 
 def rows(log_dir, split="train"):

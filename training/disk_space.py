@@ -6,6 +6,11 @@ from pathlib import Path
 from system.errors import BadInput
 
 
+def checkpoint_size(variables):
+    """Returns the bytes of a checkpoint that holds `variables`."""
+    return sum(v.shape.num_elements() * v.dtype.base_dtype.size for v in variables)
+
+
 def check_disk_space(log_dir, variables, most):
     """Compares the free space with the checkpoints that a run will write; prints if it is scarce.
 
@@ -17,7 +22,7 @@ def check_disk_space(log_dir, variables, most):
     Raises:
       BadInput: there is no space for a single checkpoint.
     """
-    size = sum(v.shape.num_elements() * v.dtype.base_dtype.size for v in variables)
+    size = checkpoint_size(variables)
     folder = Path(log_dir).resolve()
     while not folder.exists():
         folder = folder.parent

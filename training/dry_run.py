@@ -12,6 +12,7 @@ from datasets.batches import examples_per_epoch
 from datasets.splits import get_split
 from slim_on_tf2 import tf
 from system.errors import BadInput
+from training.disk_space import checkpoint_size
 from training.progress import format_duration
 from training.schedule import make_schedule
 from training.session import CHECKPOINTS_KEPT
@@ -31,9 +32,7 @@ class TimeSteps(tf.train.SessionRunHook):
     def begin(self):
         """Measures the variables."""
         self._ends = []
-        self.checkpoint_bytes = sum(
-            v.shape.num_elements() * v.dtype.base_dtype.size for v in tf.global_variables()
-        )
+        self.checkpoint_bytes = checkpoint_size(tf.global_variables())
 
     def after_run(self, run_context, run_values):
         """Notes the time, and ends the training after the last step."""

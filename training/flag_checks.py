@@ -10,7 +10,7 @@ from datasets.description import find_shards, read_labels
 from nets.networks import check_image_size, find_network
 from system.errors import BadInput
 from system.files import has_files
-from training.flag_rules import check_effects, check_features
+from training.flag_rules import MODE_FLAGS, check_effects, check_features
 from training.recipes import apply_recipe
 from training.run_checkpoints import BestCheckpoint, find_weights, saved_checkpoints
 from training.run_record import read_run
@@ -44,7 +44,7 @@ def check_together(flags, given):
         flags.checkpoint_exclude_scopes = ",".join(network.head_scopes)
     flags.log_dir = str(Path(flags.log_dir or Path("runs", flags.dataset_name or DEFAULT_DATASET)))
     refuse_glob_characters(flags.log_dir)
-    is_trial = any(getattr(flags, name, False) for name in ("find_learning_rate", "dry_run"))
+    is_trial = any(getattr(flags, name, False) for name in MODE_FLAGS)
     if saved_checkpoints(flags.log_dir) and not is_trial:
         return  # a resumed run does not read its initial weights
     flags.checkpoint_path = check_checkpoint_path(flags.checkpoint_path, flags.model_name)

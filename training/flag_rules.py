@@ -8,6 +8,7 @@ from training.optimizers import OPTIMIZERS, optimizers_with
 BALANCED = "balanced"  # the value of --class_weights that counts each class alike
 RANGE_TEST = "range_test"  # the learning_rate_decay_type of --find_learning_rate
 DECAY_TYPES = ("exponential", "cosine", "polynomial", "fixed")
+MODE_FLAGS = ("list_variables", "find_learning_rate", "dry_run")  # see `training.modes`
 HEAD = "HEAD"  # the value of --trainable_scopes that trains the last layer on cached features
 
 # Flags, when they have an effect, and with what they have none.

@@ -25,7 +25,6 @@ class MetricsLog:
     def __init__(self, log_dir, schedule, start_step=0):
         """Opens the log of `log_dir` for a run that resumes after `start_step` steps."""
         self._schedule = schedule
-        self._log_dir = log_dir
         self._has_graph = False
         self._path = Path(log_dir, "metrics.csv")
         self._writers = {

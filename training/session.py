@@ -92,12 +92,30 @@ def training_config(precision):
     return config
 
 
+def save_if_new(saver, session, log_dir, step):
+    """Saves the weights of a step, unless they are saved already.
+
+    Args:
+      saver: the `tf.train.Saver` of the training.
+      session: a session without hooks.
+      log_dir: the run's folder.
+      step: the global step.
+
+    Returns:
+      The path of the checkpoint.
+    """
+    path = f"{log_dir}/model.ckpt-{step}"
+    if path not in saver.last_checkpoints:
+        saver.save(session, f"{log_dir}/model.ckpt", global_step=step, write_meta_graph=False)
+    return path
+
+
 class SaveCheckpoints(tf.train.SessionRunHook):
     """Saves every `save_steps` steps or ten minutes, and at the end."""
 
     def __init__(self, flags, scaffold):
         """Takes the flags of train_flowers.py, and the `tf.train.Scaffold` with the saver."""
-        self._prefix = f"{flags.log_dir}/model.ckpt"
+        self._log_dir = flags.log_dir
         self._save_steps = flags.save_steps
         self._scaffold = scaffold
 
@@ -123,9 +141,7 @@ class SaveCheckpoints(tf.train.SessionRunHook):
         return time.monotonic() - self._saved_at >= SECONDS_BETWEEN_CHECKPOINTS
 
     def _save(self, session):
-        path, saver = f"{self._prefix}-{self._step}", self._scaffold.saver
-        if path not in saver.last_checkpoints:  # a validation may have saved it
-            saver.save(session, self._prefix, global_step=self._step, write_meta_graph=False)
+        save_if_new(self._scaffold.saver, session, self._log_dir, self._step)
         self._saved()
 
     def _saved(self):

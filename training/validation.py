@@ -1,6 +1,7 @@
 """Validation during training: saves, evaluates the split, keeps the best checkpoint."""
 
 from training.metrics_log import LOSS_TAG
+from training.session import save_if_new
 
 
 class Validation:
@@ -21,7 +22,7 @@ class Validation:
         """
         self.best = best
         self._schedule = schedule
-        self._prefix = f"{flags.log_dir}/model.ckpt"
+        self._log_dir = flags.log_dir
         self._build_evaluator = build_evaluator
         self._has_averages = bool(flags.moving_average_decay)
         self._evaluators = []
@@ -55,15 +56,11 @@ class Validation:
           session: the managed session of the training.
           step: its global step.
         """
-        checkpoint = f"{self._prefix}-{step}"
-        if checkpoint not in self._saver.last_checkpoints:
 
-            def save(step_context):  # run_step_fn gives it the session without hooks
-                self._saver.save(
-                    step_context.session, self._prefix, global_step=step, write_meta_graph=False
-                )
+        def save(step_context):  # run_step_fn gives it the session without hooks
+            return save_if_new(self._saver, step_context.session, self._log_dir, step)
 
-            session.run_step_fn(save)
+        checkpoint = session.run_step_fn(save)
         if not self._evaluators:
             self._evaluators = [self._build_evaluator()]
             if self._has_averages:
