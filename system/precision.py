@@ -65,11 +65,16 @@ def choose_precision(asked, network, recorded=AUTO):
     return asked
 
 
+def computed_precision(precision):
+    """Returns what a chosen precision is on this machine: `off` if it lacks the hardware."""
+    return precision if precision == fast_format() else OFF
+
+
 def describe_precision(precision):
     """Returns the lines about a chosen precision that a script prints at its start, a list."""
     if precision == OFF:
         return []
-    if precision != fast_format():
+    if computed_precision(precision) == OFF:
         return [
             f"Mixed precision: float32 in place of {precision}, which this machine does not "
             "compute faster"
@@ -79,10 +84,8 @@ def describe_precision(precision):
 
 def rewrite_for(config, precision):
     """Turns the graph rewriter of a precision on, in a `ConfigProto`; nothing without hardware."""
-    if precision == OFF or precision != fast_format():
-        return
-    options = config.graph_options.rewrite_options
-    if precision == BFLOAT16:
+    options, computed = config.graph_options.rewrite_options, computed_precision(precision)
+    if computed == BFLOAT16:
         options.auto_mixed_precision_onednn_bfloat16 = options.ON
-    else:
+    elif computed == FLOAT16:
         options.auto_mixed_precision = options.ON

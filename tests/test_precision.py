@@ -264,11 +264,15 @@ def test_evaluation_computes_as_the_training_unless_asked(tmp_path, capsys, fast
     fast("bfloat16")
     train(data, log_dir, capsys, max_number_of_steps=1, model_name="lenet", image_size=28)
     assert read_run(log_dir).mixed_precision == "bfloat16"
-    fast("off")
-    for asked in ("auto", "off"):
+    for has, asked, computed in (
+        ("bfloat16", "auto", "bfloat16"),
+        ("bfloat16", "off", "off"),
+        ("off", "auto", "off"),  # on another machine, in float32
+    ):
+        fast(has)
         eval_flowers.evaluate(log_dir, mixed_precision=asked)
         metrics = json.loads((log_dir / "eval" / "metrics.json").read_text())
-        assert metrics["mixed_precision"] == {"auto": "bfloat16", "off": "off"}[asked]
+        assert metrics["mixed_precision"] == computed
     assert with_precision(read_run(log_dir), "off").mixed_precision == "off"
 
 

@@ -98,6 +98,18 @@ def test_features_of_other_weights_images_or_sizes_have_other_names(made, tmp_pa
     assert len(names) == 5
 
 
+def test_features_in_16_bits_have_another_name_where_they_are_computed(made, tmp_path, monkeypatch):
+    dataset = get_split("train", made / "data")
+    plain, mixed = (
+        settings(made, tmp_path, mixed_precision=value) for value in ("off", "bfloat16")
+    )
+    names = set()
+    for fast in ("off", "bfloat16"):
+        monkeypatch.setattr("system.precision.fast_format", lambda fast=fast: fast)
+        names |= {name_of(flags, dataset, flags.checkpoint_path) for flags in (plain, mixed)}
+    assert len(names) == 2
+
+
 def test_torn_features_are_computed_again(made, tmp_path, capsys):
     flags, dataset = settings(made, tmp_path), get_split("train", made / "data")
     features = get_features(flags, dataset, flags.checkpoint_path)

@@ -27,7 +27,8 @@ from slim_on_tf2 import slim, tf
 from system.device import session_config
 from system.errors import BadInput
 from system.locks import locked_folder
-from system.precision_names import OFF, is_mixed
+from system.precision import computed_precision
+from system.precision_names import OFF
 
 BATCH_SIZE = 64  # images per step of the pass; does not change the features
 
@@ -140,8 +141,8 @@ def features_name(source):
 
 def features_source(flags, dataset, checkpoint_path):
     """Returns all that the features of a split depend on, a dict; arguments as `get_features`."""
-    formats = {"mixed_precision": flags.mixed_precision} if is_mixed(flags.mixed_precision) else {}
-    return formats | {
+    precision = computed_precision(flags.mixed_precision)
+    return ({} if precision == OFF else {"mixed_precision": precision}) | {
         "model_name": flags.model_name,
         "image_size": flags.image_size,
         "preprocessing_name": flags.preprocessing_name,

@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 
 from nets.networks import find_network
-from system.precision import choose_precision, describe_precision
+from system.precision import choose_precision, computed_precision, describe_precision
 from system.precision_names import AUTO
 from training.run_checkpoints import saved_checkpoints
 from training.run_record import read_run
@@ -28,7 +28,7 @@ def choose_run_precision(flags):
 
 
 def with_precision(run, asked):
-    """Returns a `Run` to evaluate or predict with, in the precision that is asked for; prints it.
+    """Returns a `Run` to evaluate or predict with, in the precision that is computed; prints it.
 
     Args:
       run: the `Run`, trained or published.
@@ -37,7 +37,7 @@ def with_precision(run, asked):
     Raises:
       BadInput: as `system.precision.choose_precision`.
     """
-    precision = _chosen(asked, run.model_name, run.mixed_precision)
+    precision = computed_precision(_chosen(asked, run.model_name, run.mixed_precision))
     return dataclasses.replace(run, mixed_precision=precision)
 
 
