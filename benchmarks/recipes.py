@@ -10,7 +10,8 @@ that of a whole training. Variants that equal `best`, because it has that ingred
 skipped.
 
 Prints min / median / max over the seeds: the best and the last validation accuracy, the seconds of
-the whole process, and those after its imports; with --split, also the accuracy of the best
+the whole process, those after its imports, and those of processor time, which other programs
+hardly change; with --split, also the accuracy of the best
 checkpoint on that split (of train_flowers.py's runs only, Keras saves none). Then prints the
 commands. Writes log_dir/recipes.csv, a row per run, and log_dir/recipes.png.
 """
@@ -18,6 +19,7 @@ commands. Writes log_dir/recipes.csv, a row per run, and log_dir/recipes.png.
 import csv
 import json
 import re
+import resource
 import shlex
 import shutil
 import statistics
@@ -88,6 +90,7 @@ COLUMNS = {
     "last %": lambda result: _percent(result["metrics"]["accuracy"]),
     "seconds": lambda result: result["seconds"],
     "after imports": lambda result: result["seconds_after_imports"],
+    "of processors": lambda result: result["processor_seconds"],
 }
 
 
@@ -231,13 +234,14 @@ def run(trial):
 
     Returns:
       A dict: `variant`, `seed`, `command`, `recipe`; `seconds`, of the whole process;
-      `seconds_after_imports`; `validations`, a list of [seconds since the start, step, accuracy];
-      `metrics`, the last line of the process. None if the process failed.
+      `seconds_after_imports`; `processor_seconds`, of all its threads; `validations`, a list of
+      [seconds since the start, step, accuracy]; `metrics`, the last line of the process. None if
+      the process failed.
     """
     shutil.rmtree(trial.folder, ignore_errors=True)  # an interrupted run
     trial.folder.mkdir(parents=True)
     output, validations, device = trial.folder / OUTPUT, [], None
-    started = time.perf_counter()
+    started, processors = time.perf_counter(), _processor_seconds()
     with (
         output.open("w") as file,
         subprocess.Popen(
@@ -267,12 +271,19 @@ def run(trial):
         "recipe": trial.recipe,
         "seconds": seconds,
         "seconds_after_imports": round(seconds - device, 2),
+        "processor_seconds": round(_processor_seconds() - processors, 2),
         "validations": validations,
         "metrics": json.loads(next(line for line in reversed(lines) if line.startswith("{"))),
     }
     with atomic_write(trial.folder / RESULT) as temporary:
         temporary.write_text(json.dumps(result, indent=2) + "\n")
     return result
+
+
+def _processor_seconds():
+    """Returns the processor time of all finished child processes."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def accuracy_on(split, trial):
@@ -331,7 +342,8 @@ def _percent(accuracy):
 def write_table(results, split, file):
     """Writes a CSV with a row per run; arguments as for `table_lines`, and the path."""
     names = ["variant", "seed", "steps", "best_accuracy", "accuracy"]
-    names += ["seconds", "seconds_after_imports", *([f"{split}_accuracy"] if split else [])]
+    names += ["seconds", "seconds_after_imports", "processor_seconds"]
+    names += [*([f"{split}_accuracy"] if split else [])]
     with atomic_write(file) as temporary, temporary.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, [*names, "command"], extrasaction="ignore")
         writer.writeheader()

@@ -48,6 +48,7 @@ def argv(data, weights, tmp_path, monkeypatch):
 
 def result(variant, best, last, seconds, **more):
     times = {"seconds": seconds, "seconds_after_imports": seconds - 5}
+    times["processor_seconds"] = 2 * seconds
     metrics = {"steps": 9, "accuracy": last, "best_accuracy": best}
     return {"variant": variant, "seed": 0, "command": "python", "metrics": metrics} | times | more
 
@@ -59,6 +60,7 @@ def test_finished_run_is_reported_and_not_repeated(argv, tmp_path, monkeypatch, 
     stored = json.loads((folder / "result.json").read_text())
     assert stored["command"] in capsys.readouterr().out
     assert 0 < stored["seconds_after_imports"] < stored["seconds"]
+    assert stored["processor_seconds"] > 0
     ((seconds, step, accuracy),) = stored["validations"]
     assert (step, stored["metrics"]["steps"]) == (2, 2)
     assert accuracy == pytest.approx(stored["metrics"]["accuracy"], abs=5e-4)
@@ -141,7 +143,8 @@ def test_table_shows_least_median_and_greatest():
         result("keras_1e-4", 0.5, 0.4, 60, split_accuracy=None),
     ]
     _, titles, best, keras = recipes.table_lines(results, "test")
-    assert " ".join(titles.split()) == "runs best % last % seconds after imports test %"
+    expected = "runs best % last % seconds after imports of processors test %"
+    assert " ".join(titles.split()) == expected
     assert " ".join(best.split()) == (
         "best 3 70.0 / 75.0 / 80.0 65.0 / 75.0 / 75.0 100.0 / 200.0 / 300.0 "
         "95.0 / 195.0 / 295.0 60.0 / 70.0 / 80.0"

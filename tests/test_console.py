@@ -1,5 +1,6 @@
 """A training outlives its console: a pipe whose reader leaves, a lost terminal, another thread."""
 
+import contextlib
 import json
 import os
 import signal
@@ -48,21 +49,28 @@ def test_other_errors_of_a_stream_are_raised():
         Console(Full()).write("text")
 
 
+@contextlib.contextmanager
+def hangup(action):
+    """Sets what SIGHUP does, whatever started the tests; `nohup` has it ignored."""
+    before = signal.signal(signal.SIGHUP, action)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_lost_terminal_saves_and_stops(data, tmp_path, capsys, monkeypatch):
     send_at_step(monkeypatch, signal.SIGHUP, at=2)
-    status, result, _ = train(data, tmp_path, capsys, max_number_of_steps=5)
+    with hangup(signal.SIG_DFL):
+        status, result, _ = train(data, tmp_path, capsys, max_number_of_steps=5)
     assert (status, result["steps"]) == (128 + signal.SIGHUP, 2)
     assert result["checkpoint"].endswith("model.ckpt-2")
 
 
 def test_ignored_hangup_stays_ignored():
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
-    try:
-        with stop_on_signal() as stop:
-            os.kill(os.getpid(), signal.SIGHUP)
-            assert not stop
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    with hangup(signal.SIG_IGN), stop_on_signal() as stop:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert not stop
 
 
 def test_training_runs_in_another_thread(data, tmp_path):
