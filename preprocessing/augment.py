@@ -34,7 +34,7 @@ def augment(encoded, height, width, seed, augmentation, use_grayscale=False):
         augmentation.crop_area,
         augmentation.crop_aspect_ratio,
     )
-    image = decode(encoded, window, use_grayscale)
+    image = decode(encoded, window, (height, width), use_grayscale)
     # With the same legacy bilinear kernel as in evaluation.
     image = tf.image.resize_images(image, [height, width])
     image = tf.ensure_shape(image, [height, width, 1 if use_grayscale else 3])

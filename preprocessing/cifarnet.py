@@ -46,6 +46,11 @@ def preprocess_for_eval(image, height, width):
     return to_network_range(image)
 
 
+def needed_size(height, width):
+    """None: images are not resized."""
+    del height, width
+
+
 def to_network_range(images):
     """[0, 255] -> mean 0 and standard deviation 1, each image by itself."""
     return tf.image.per_image_standardization(images)

@@ -8,6 +8,7 @@ Classification". Evaluation takes a central crop.
 Grayscale images have no hue and no saturation, so only their brightness and contrast are adjusted.
 """
 
+import math
 from functools import partial
 
 from preprocessing.decoding import as_jpeg, decode
@@ -57,7 +58,7 @@ def preprocess_for_train(encoded, height, width, seed, fast_mode=True, use_grays
     )
     encoded = as_jpeg(encoded)
     window = distorted_window(tf.image.extract_jpeg_shape(encoded), crop_seed)
-    image = decode(encoded, window, use_grayscale)
+    image = decode(encoded, window, (height, width), use_grayscale)
     image = tf.image.convert_image_dtype(image, tf.float32)
     methods = FAST_RESIZE_METHODS if fast_mode else FULL_RESIZE_METHODS
     image = _resize(image, height, width, resize_seed, methods)
@@ -76,6 +77,11 @@ def preprocess_for_eval(image, height, width):
     image = tf.image.central_crop(image, CENTRAL_FRACTION)
     image = tf.image.resize_images(image, [height, width])
     return _from_unit_range(image)
+
+
+def needed_size(height, width):
+    """The size whose central 7/8 are height x width, rounded up."""
+    return math.ceil(height / CENTRAL_FRACTION), math.ceil(width / CENTRAL_FRACTION)
 
 
 def to_network_range(images):

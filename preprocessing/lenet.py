@@ -18,6 +18,11 @@ def preprocess_for_eval(image, height, width):
     return to_network_range(image)
 
 
+def needed_size(height, width):
+    """None: images are not resized."""
+    del height, width
+
+
 def to_network_range(images):
     """[0, 255] -> [-1, 1)."""
     return (images - 128.0) / 128.0

@@ -15,6 +15,11 @@ def preprocess_for_eval(image, height, width):
     return tf.image.resize_images(image, [height, width])
 
 
+def needed_size(height, width):
+    """The size of the network's input."""
+    return height, width
+
+
 def to_network_range(images):
     """[0, 255] -> [0, 1]."""
     return images / 255.0

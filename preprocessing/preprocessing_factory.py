@@ -54,7 +54,8 @@ def get_preprocessing(
     def preprocess_for_eval(image, height, width, seed=None):
         del seed
         image = tf.convert_to_tensor(image)
-        image = decode(image) if image.dtype == tf.string else image
+        if image.dtype == tf.string:
+            image = decode(image, needed_size=scheme.needed_size(height, width))
         image = to_grayscale(image) if use_grayscale else image
         return scheme.preprocess_for_eval(image, height, width)
 

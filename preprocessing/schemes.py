@@ -12,6 +12,10 @@ A scheme is a module with these names. In all of them, images have 3 channels (R
     expensive distortions. A scheme without random distortions does not define this function; it
     trains on what it evaluates.
 
+  needed_size(height, width): the least height and width of an entire image that is resized to
+    height x width in evaluation without being enlarged; None for a scheme that does not resize. A
+    JPEG of more than twice that size is decoded at a fraction of its own.
+
   DESCRIPTION: preprocess_for_eval in words, for those who implement it on a device.
 
   to_network_range(images): float32 [..., height, width, channels] in [0, 255] to network inputs of

@@ -10,6 +10,8 @@ the output, so that the window always shows the same fraction of the image: 299 
 from 342 in evaluation, and from 342 to 683 in training.
 """
 
+import math
+
 from preprocessing.decoding import as_jpeg, decode
 from slim_on_tf2 import tf
 
@@ -35,7 +37,7 @@ def preprocess_for_train(encoded, height, width, seed, fast_mode=True, use_grays
     window_seed, flip_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
     encoded = as_jpeg(encoded)
     window = random_window(tf.image.extract_jpeg_shape(encoded), height, width, window_seed)
-    image = decode(encoded, window, use_grayscale)
+    image = decode(encoded, window, (height, width), use_grayscale)
     image = tf.image.resize_images(image, [height, width])
     image = tf.compat.v2.image.stateless_random_flip_left_right(image, flip_seed)
     return to_network_range(tf.ensure_shape(image, [height, width, None]))
@@ -51,6 +53,12 @@ def preprocess_for_eval(image, height, width):
     top, left = tf.unstack((size - [height, width]) // 2)
     image = image[top : top + height, left : left + width]
     return to_network_range(tf.ensure_shape(image, [height, width, None]))
+
+
+def needed_size(height, width):
+    """The size of the smaller side in evaluation, for both sides."""
+    side = math.ceil(_scaled(EVALUATION_SIDE, height, width))
+    return side, side
 
 
 def to_network_range(images):

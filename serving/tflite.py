@@ -34,13 +34,11 @@ def convert(frozen, precision, representative_inputs):
     Returns:
       The model as bytes.
     """
+    network = _network_alone(frozen, representative_inputs.shape[1:])
     with tf.Graph().as_default(), tf.Session() as session:
-        image = tf.placeholder(tf.float32, [1, *representative_inputs.shape[1:]], "input")
-        # Ends at the network's logits, ahead of the operations for an empty batch
-        (logits,) = tf.import_graph_def(
-            frozen, {NETWORK_INPUTS: image}, [NETWORK_LOGITS], name="network"
+        image, probabilities = tf.import_graph_def(
+            network, return_elements=["input:0", "probabilities:0"], name=""
         )
-        probabilities = tf.nn.softmax(logits, name="probabilities")
         converter = tf.lite.TFLiteConverter.from_session(session, [image], [probabilities])
         if precision != "float32":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -49,6 +47,18 @@ def convert(frozen, precision, representative_inputs):
         if precision == "int8":
             converter.representative_dataset = lambda: ([x[None]] for x in representative_inputs)
         return _convert_quietly(converter)
+
+
+def _network_alone(frozen, input_shape):
+    """Returns a `GraphDef` from `input`, one image, to `probabilities`, without the decoding."""
+    with tf.Graph().as_default() as graph:
+        image = tf.placeholder(tf.float32, [1, *input_shape], "input")
+        # Ends at the network's logits, ahead of the operations for an empty batch
+        (logits,) = tf.import_graph_def(
+            frozen, {NETWORK_INPUTS: image}, [NETWORK_LOGITS], name="network"
+        )
+        probabilities = tf.nn.softmax(logits, name="probabilities")
+        return tf.graph_util.extract_sub_graph(graph.as_graph_def(), [probabilities.op.name])
 
 
 def _convert_quietly(converter):

@@ -289,12 +289,12 @@ def test_every_resize_method_is_selected_in_full_mode(monkeypatch):
     whole = tf.to_float(tf.image.decode_jpeg(encoded)) / 127.5 - 1
     expected = value(
         [
-            tf.clip_by_value(tf.image.resize_images(whole, [16, 16], method), -1, 1)
+            tf.clip_by_value(tf.image.resize_images(whole, [24, 24], method), -1, 1)
             for method in inception.FULL_RESIZE_METHODS
         ]
     )
     outputs = for_seeds(
-        lambda seed: inception.preprocess_for_train(encoded, 16, 16, seed, fast_mode=False), 80
+        lambda seed: inception.preprocess_for_train(encoded, 24, 24, seed, fast_mode=False), 80
     )
     reached = set()
     for output in outputs:
