@@ -5,9 +5,9 @@
     python train_flowers.py --dataset_dir data/flowers
 
 A list is a CSV file in UTF-8 with the header file,label; its paths are relative to its folder.
-JPEG, PNG, BMP, GIF (first frame), WebP and TIFF photos are read. The split depends only on the
-content of the photos and on --seed. Photos with equal pixels stay in one split; those in two
-classes are left out. dataset.json lists what was left out, and why.
+JPEG, PNG, BMP, GIF (first frame), WebP and TIFF photos are read, and larger ones shrunk. The split
+depends only on the content of the photos and on --seed. Photos with equal pixels stay in one split;
+those in two classes are left out. dataset.json lists what was left out, and why.
 """
 
 import re
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from datasets.description import DESCRIPTION_FILE, MAX_SHARDS, check_destination
 from datasets.photo_lists import list_photos
+from datasets.photos import LONGEST_SIDE
 from system.errors import BadInput
 from system.flags import Parser, number, one_of, parse_early, path, run_main, whole_number
 
@@ -36,6 +37,8 @@ def parse_flags(argv=None):
     flag("validation_fraction", "X", number(above=0, below=1), 0.1, "held out of each class")
     flag("test_fraction", "X", number(0, below=1), 0.0, "the same for a test split; 0 for none")
     flag("seed", "N", whole_number(), 0, "selects the photos that are held out")
+    # Photos of 12 megapixels take ten times as long to decode, in every epoch.
+    flag("longest_side", "PX", whole_number(), LONGEST_SIDE, "shrink larger photos; 0 keeps them")
     # Most collections have a few broken files, which dataset.json lists.
     flag("on_bad_photo", "WHAT", one_of(("skip", "fail")), "skip", "skip and list it, or fail")
     flags = parser.parse_args(argv)
@@ -98,6 +101,13 @@ def print_counts(description):
         print(name.ljust(width), *(f"{count:10,}" for count in [*counts, sum(counts)]))
 
 
+def print_shrunk(description):
+    """Prints how many photos were shrunk, if any."""
+    if description["shrunk"]:
+        side = description["settings"]["longest_side"]
+        print(f"\nshrunk to {side:,} px: {description['shrunk']:,}; --longest_side 0 keeps them")
+
+
 def print_left_out(description, dataset_dir):
     """Prints the first photos that were left out, and why."""
     lines = [f"{' = '.join(files)}: in two classes" for files in description["in_two_classes"]]
@@ -114,6 +124,7 @@ def main(flags):
     # Lists the photos, reads and checks each, groups equal ones, splits each class, writes shards.
     description = write_shards(**vars(flags))
     print_counts(description)
+    print_shrunk(description)
     print_left_out(description, flags.dataset_dir)
     result = {
         "dataset_dir": flags.dataset_dir,
@@ -121,6 +132,7 @@ def main(flags):
         "num_examples": {
             name: split["num_examples"] for name, split in description["splits"].items()
         },
+        "shrunk": description["shrunk"],
         "skipped": len(description["skipped"]),
         "in_two_classes": len(description["in_two_classes"]),
     }

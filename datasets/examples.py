@@ -12,7 +12,7 @@ from datasets.photos import thumbnail
 from slim_on_tf2 import tf
 from system.errors import BadInput
 
-LONGEST_SIDE = 512  # pixels of an image in a report
+REPORT_SIDE = 512  # pixels of an image in a report
 CURE = "convert the photos again, or copy the shard again from an intact dataset"
 
 
@@ -138,7 +138,7 @@ def encoded_at(dataset, indices):
     return [found[int(index)] for index in indices]
 
 
-def images_at(dataset, indices, longest_side=LONGEST_SIDE):
+def images_at(dataset, indices, longest_side=REPORT_SIDE):
     """Reads images of a split by index, as `encoded_at` does, shrunk to `longest_side` pixels.
 
     Returns:

@@ -1,8 +1,8 @@
 """Photos to predict: files, folders, glob patterns, and a list of names or a photo from stdin.
 
 files = find_photo_files(["garden/", "*.png", "rose.jpg"])
-for file, photo in read_photos(files):
-    ...                                 # a `Photo`, or a `BadPhoto` with the reason
+for file, jpeg in read_jpegs(files):
+    ...                                 # bytes, or a `BadPhoto` with the reason
 """
 
 import contextlib
@@ -18,8 +18,8 @@ from datasets.photos import (
     BadPhoto,
     begins_like_page,
     begins_like_photo,
-    make_photo,
-    read_photo,
+    read_bytes,
+    upright_jpeg,
 )
 from system.errors import BadInput
 
@@ -41,17 +41,16 @@ class PhotoFile:
     content: bytes | None = field(default=None, repr=False)
     fault: str | None = None
 
-    def read(self):
-        """Returns the `Photo`.
+    def read(self, needed_size=None):
+        """Returns the photo as an upright RGB JPEG, bytes; arguments as of `photos.upright_jpeg`.
 
         Raises:
           BadPhoto: the file is not a usable photo; the message is the reason.
         """
         if self.fault is not None:
             raise BadPhoto(self.fault)
-        if self.content is not None:
-            return make_photo(self.content)
-        return read_photo(self.name)
+        content = read_bytes(self.name) if self.content is None else self.content
+        return upright_jpeg(content, needed_size)
 
 
 def find_photo_files(names, stdin=None):
@@ -81,19 +80,20 @@ def find_photo_files(names, stdin=None):
     return files
 
 
-def read_photos(files):
+def read_jpegs(files, needed_size=None):
     """Reads photos in threads, a bounded number ahead.
 
     Args:
       files: `PhotoFile`s.
+      needed_size: as for `photos.upright_jpeg`.
 
     Yields:
-      (`PhotoFile`, its `Photo` or a `BadPhoto` with the reason), in order.
+      (`PhotoFile`, the bytes of an upright RGB JPEG or a `BadPhoto` with the reason), in order.
     """
 
     def read(file):
         try:
-            return file, file.read()
+            return file, file.read(needed_size)
         except BadPhoto as error:
             return file, error
 

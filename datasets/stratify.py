@@ -21,6 +21,7 @@ class Source:
       label: the name of its class.
       height: in pixels, upright.
       width: in pixels, upright.
+      is_shrunk: whether the photo in the file is larger.
       file_digest: SHA-256 of the file.
       pixel_digest: SHA-256 of the size and the pixels.
       jpeg_digest: SHA-256 of the JPEG that goes into the shard.
@@ -31,6 +32,7 @@ class Source:
     label: str
     height: int
     width: int
+    is_shrunk: bool
     file_digest: str
     pixel_digest: str
     jpeg_digest: str

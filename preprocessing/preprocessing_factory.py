@@ -88,6 +88,11 @@ def to_pixels(name):
     return pixels_of
 
 
+def needed_size(name, height, width):
+    """Returns `needed_size` of the scheme `name`, see `preprocessing.schemes`; raises BadInput."""
+    return _scheme(name).needed_size(height, width)
+
+
 def describe_preprocessing(name):
     """Returns the evaluation preprocessing of the scheme `name` in words; raises BadInput."""
     return _scheme(name).DESCRIPTION

@@ -4,10 +4,17 @@ import json
 from pathlib import Path
 
 from preprocessing.preprocessing_factory import describe_preprocessing
-from serving.exported import EXTRA_ASSETS, IMAGE_BYTES, IMAGES, NETWORK_INPUTS, OUTPUTS, SIGNATURE
+from serving.exported import (
+    DESCRIPTION_FILE,
+    EXTRA_ASSETS,
+    IMAGE_BYTES,
+    IMAGES,
+    NETWORK_INPUTS,
+    OUTPUTS,
+    SIGNATURE,
+)
 from system.precision_names import OFF
 
-DESCRIPTION_FILE = "export.json"
 # What a client sends, by the signature's input.
 PHOTOS = {
     IMAGE_BYTES: "files in JPEG, PNG, GIF or BMP, decoded as in training; convert an image with "

@@ -3,12 +3,14 @@
 Nothing here builds a network or preprocesses an image; that is part of the exported graph.
 """
 
+import json
 from pathlib import Path
 
 import numpy as np
 from google.protobuf.message import DecodeError
 
 from datasets.description import read_labels
+from preprocessing.preprocessing_factory import needed_size
 from serving import versions
 from slim_on_tf2 import tf
 from system.device import session_config
@@ -17,6 +19,7 @@ from system.errors import BadInput
 SAVED_MODEL = "saved_model.pb"
 EXTRA_ASSETS = "assets.extra"  # folder of a SavedModel for files that the graph does not read
 FROZEN_GRAPH = "frozen_graph.pb"
+DESCRIPTION_FILE = "export.json"
 TAGS = [tf.saved_model.tag_constants.SERVING]
 SIGNATURE = tf.saved_model.signature_constants.DEFAULT_SERVING_SIGNATURE_DEF_KEY
 # Names in the signatures and of the tensors in the graph
@@ -96,6 +99,8 @@ class ExportedModel(_Export):
 
     Attributes:
       path: the folder of its version.
+      needed_size: height and width in pixels of a photo that the preprocessing does not enlarge;
+        None if it does not resize, or for an export without export.json.
     """
 
     def __init__(self, path):
@@ -109,6 +114,7 @@ class ExportedModel(_Export):
         """
         self.path = latest_version(path)
         labels = read_labels(self.path / EXTRA_ASSETS)
+        self.needed_size = _needed_size(self.path / EXTRA_ASSETS / DESCRIPTION_FILE)
         session = tf.Session(graph=tf.Graph(), config=session_config())
         try:
             meta_graph = tf.saved_model.loader.load(session, TAGS, str(self.path))
@@ -164,6 +170,17 @@ def latest_version(path):
         found = f", found {others[0].name}" if others else ""
         raise BadInput(f"{latest}: expected a SavedModel ({SAVED_MODEL}){found}; {CURE}")
     return latest
+
+
+def _needed_size(description):
+    """Returns the attribute of an `ExportedModel`, from its export.json."""
+    if not description.exists():
+        return None
+    try:
+        seen = json.loads(description.read_text())["seen_by_the_network"]
+        return needed_size(seen["preprocessing"], seen["side"], seen["side"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"{description}: not the description of an export; {CURE}") from error
 
 
 def _signature(meta_graph, name, feed, path):

@@ -5,8 +5,8 @@ import itertools
 
 import numpy as np
 
-from datasets.photo_files import read_photos
-from datasets.photos import BadPhoto
+from datasets.photo_files import read_jpegs
+from datasets.photos import BadPhoto, fault_of
 from serving.exported import ExportedModel
 from serving.prediction_table import Prediction
 from serving.run_model import RunModel
@@ -37,7 +37,8 @@ def open_model(
       mixed_precision: as the flag; `auto` is that of the training, and `off` for an export.
 
     Returns:
-      A `RunModel` or an `ExportedModel`; both have `labels`, `probabilities` and `close`.
+      A `RunModel` or an `ExportedModel`; both have `labels`, `needed_size`, `probabilities`
+      and `close`.
 
     Raises:
       BadInput: the run, the checkpoint or the export is at fault, or the precision is one that this
@@ -64,28 +65,28 @@ def predict_batches(model, files, top_k, batch_size):
       batch_size: images per step.
 
     Yields:
-      Lists of (`Prediction`, `Photo`), one pair for each of at most `batch_size` files, in order;
-      the `Photo` is None if the prediction is an error.
+      Lists of (`Prediction`, the image as an upright JPEG, bytes), one pair for each of at most
+      `batch_size` files, in order; the image is None if the prediction is an error.
 
     Raises:
       BadInput: the network has diverged.
     """
-    with contextlib.closing(read_photos(files)) as photos:
-        while batch := list(itertools.islice(photos, batch_size)):
+    with contextlib.closing(read_jpegs(files, model.needed_size)) as images:
+        while batch := list(itertools.islice(images, batch_size)):
             yield _predict_batch(model, batch, top_k)
 
 
 def _predict_batch(model, batch, top_k):
-    """Returns (`Prediction`, `Photo`) pairs for (`PhotoFile`, `Photo` or `BadPhoto`) pairs."""
-    readable = [photo.jpeg for _, photo in batch if not isinstance(photo, BadPhoto)]
+    """Returns (`Prediction`, JPEG) pairs for (`PhotoFile`, JPEG or `BadPhoto`) pairs."""
+    readable = [jpeg for _, jpeg in batch if not isinstance(jpeg, BadPhoto)]
     results = iter(_probabilities(model, readable))
     pairs = []
-    for file, photo in batch:
-        result = photo if isinstance(photo, BadPhoto) else next(results)
+    for file, jpeg in batch:
+        result = jpeg if isinstance(jpeg, BadPhoto) else next(results)
         if isinstance(result, BadPhoto):
             pairs.append((Prediction(file.name, error=str(result)), None))
         else:
-            pairs.append((_top_predictions(file.name, result, model.labels, top_k), photo))
+            pairs.append((_top_predictions(file.name, result, model.labels, top_k), jpeg))
     return pairs
 
 
@@ -100,7 +101,7 @@ def _probabilities(model, jpegs):
         return model.probabilities(jpegs)
     except tf.errors.InvalidArgumentError:
         if len(jpegs) == 1:
-            return [BadPhoto("TensorFlow cannot decode it")]
+            return [BadPhoto(fault_of(jpegs[0]) or "TensorFlow cannot decode it")]
         return [result for jpeg in jpegs for result in _probabilities(model, [jpeg])]
 
 

@@ -67,11 +67,11 @@ class PredictionReport:
 
     def _keep_for_plot(self, batch):
         left = IMAGES_SHOWN - len(self._shown)
-        chosen = [(prediction, photo) for prediction, photo in batch if photo][:left]
+        chosen = [(prediction, jpeg) for prediction, jpeg in batch if jpeg][:left]
         if chosen and self._explain:
-            images = self._model.explain([photo.jpeg for _, photo in chosen])
+            images = self._model.explain([jpeg for _, jpeg in chosen])
         else:
-            images = [thumbnail(photo.jpeg, SIDE_SHOWN) for _, photo in chosen]
+            images = [thumbnail(jpeg, SIDE_SHOWN) for _, jpeg in chosen]
         self._shown += zip((prediction for prediction, _ in chosen), images)
 
     def publish(self):

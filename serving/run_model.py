@@ -2,6 +2,7 @@
 
 from checkpointing.restorer import Restorer
 from evaluation.explanation import explained_images, grad_cam
+from preprocessing.preprocessing_factory import needed_size
 from serving import serving_graph
 from slim_on_tf2 import tf
 from system.device import session_config
@@ -13,6 +14,8 @@ class RunModel:
 
     Attributes:
       labels: list of str, the class names in the order of `probabilities`.
+      needed_size: height and width in pixels of a photo that the preprocessing does not enlarge;
+        None if it does not resize.
     """
 
     def __init__(self, run, checkpoint, moving_averages=False):
@@ -28,6 +31,7 @@ class RunModel:
         """
         self._run = run
         self.labels = run.labels
+        self.needed_size = needed_size(run.preprocessing_name, run.image_size, run.image_size)
         self._heat_maps = None
         with tf.Graph().as_default() as graph:
             self._graph = serving_graph.build(run)

@@ -40,6 +40,7 @@ def test_output_has_counts_left_out_files_and_a_line_of_json(tmp_path, capsys):
         "dataset_dir": str(dataset_dir),
         "labels": ["daisy", "roses"],
         "num_examples": {"train": 21, "validation": 6, "test": 3},
+        "shrunk": 0,
         "skipped": 12,
         "in_two_classes": 0,
     }
@@ -58,6 +59,7 @@ def test_flags_have_the_documented_defaults(tmp_path):
         "validation_fraction": 0.1,
         "test_fraction": 0.0,
         "seed": 0,
+        "longest_side": 1024,
         "on_bad_photo": "skip",
     }
 
@@ -73,6 +75,8 @@ def test_flags_have_the_documented_defaults(tmp_path):
         ("--test_fraction", "-0.1"),
         ("--test_fraction", "1"),
         ("--seed", "-1"),
+        ("--longest_side", "-1"),
+        ("--longest_side", "large"),
         ("--on_bad_photo", "ask"),
         ("--num_shard", "5"),
     ],
@@ -121,6 +125,7 @@ def test_list_replaces_the_folder(tmp_path, capsys):
         "dataset_dir": str(dataset_dir),
         "labels": ["even", "odd"],
         "num_examples": {"train": 8, "validation": 2},
+        "shrunk": 0,
         "skipped": 1,
         "in_two_classes": 0,
     }

@@ -10,7 +10,7 @@ from PIL import Image
 from tiny_photos import tiny_photo
 
 from datasets import photos
-from datasets.photos import BadPhoto, read_photo, thumbnail
+from datasets.photos import BadPhoto, fault_of, read_photo, thumbnail, upright_jpeg
 from slim_on_tf2 import tf
 
 ORIENTATION = 0x0112  # EXIF tag
@@ -282,3 +282,30 @@ def test_thumbnail_is_a_smaller_image(tmp_path):
     jpeg = read_photo(write(photo, tmp_path / "large.jpg", quality=95)).jpeg
     assert_close(thumbnail(jpeg, 40).astype(int), np.asarray(photo.resize((40, 30))).astype(int))
     np.testing.assert_array_equal(thumbnail(jpeg, 400), pixels_of(jpeg))
+
+
+def test_upright_jpeg_is_returned_without_decoding(tmp_path, monkeypatch):
+    data = write(tiny_photo(1), tmp_path / "a.jpg", quality=95).read_bytes()
+    monkeypatch.setattr(photos, "_to_rgb", lambda image: pytest.fail("decoded"))
+    assert upright_jpeg(data) is upright_jpeg(data, (2, 2)) is data
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+@pytest.mark.parametrize(
+    ("needed_size", "size"),
+    [(None, (208, 96)), ((105, 48), (208, 96)), ((27, 12), (52, 24)), ((26, 12), (26, 12))],
+)
+def test_turned_photo_is_converted_at_a_fraction_of_its_size(tmp_path, suffix, needed_size, size):
+    scene = tiny_photo(3, width=96, height=208)
+    turned = scene.transpose(Image.Transpose.ROTATE_90)
+    exif = turned.getexif()
+    exif[ORIENTATION] = 6  # the scene's top is on the right
+    data = write(turned, tmp_path / f"a.{suffix}", exif=exif, quality=95).read_bytes()
+    pixels = pixels_of(upright_jpeg(data, needed_size))
+    assert_close(pixels, np.asarray(scene.reduce(208 // size[0])).astype(int))
+
+
+def test_fault_is_found_by_decoding(tmp_path):
+    data = write(tiny_photo(1, 200, 160), tmp_path / "a.jpg").read_bytes()
+    assert fault_of(data) is None
+    assert fault_of(data[: len(data) * 2 // 3]).startswith("broken: ")

@@ -287,8 +287,8 @@ else:
     kill_before(Path, "replace", lambda aside, path: Path(path).name == moment)
 model = SimpleNamespace(labels=["daisy"])
 report = PredictionReport(model, None, 3, f"{folder}/table.csv", f"{folder}/plot.png")
-photo = SimpleNamespace(jpeg=Path(folder, "photos", "0.jpg").read_bytes())
-batches = [[(Prediction(f"{i}.jpg", ["daisy"], [1.0]), photo)] for i in range(3)]
+jpeg = Path(folder, "photos", "0.jpg").read_bytes()
+batches = [[(Prediction(f"{i}.jpg", ["daisy"], [1.0]), jpeg)] for i in range(3)]
 list(report.add_all(batches))
 report.finish()
 """

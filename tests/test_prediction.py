@@ -4,13 +4,14 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_photos import write_photos
+from tiny_photos import tiny_photo, write_photos
 from tiny_serving import LABELS, encoded, tiny_run, write_tiny_run
 from tolerance import float32_tolerance
 
 from datasets.photo_files import find_photo_files
 from predict_flowers import predict
 from serving import serving_graph
+from serving.export_description import write_description
 from serving.export_files import write_saved_model
 from serving.prediction import open_model, predict_batches
 from slim_on_tf2 import slim, tf
@@ -37,6 +38,7 @@ def made(tmp_path_factory):
         (folder / "export").mkdir()
         frozen = serving_graph.freeze(serving, session)
         write_saved_model(folder / "export" / "1", frozen, LABELS)
+        write_description(folder / "export" / "1", {"format": "saved_model"}, run)
         # The averages are of a network that says the opposite.
         for variable in slim.get_model_variables("LeNet/fc4"):
             session.run(averages.average(variable).assign(-variable))
@@ -80,6 +82,24 @@ def test_export_and_other_batch_sizes_give_the_same_predictions(made):
         assert by_class(a) == pytest.approx(by_class(b), abs=float32_tolerance(4))
 
 
+def test_large_photo_is_predicted_alike_upright_turned_and_by_an_export(made, tmp_path):
+    """Each is decoded at an eighth of its size: by TensorFlow, by Pillow, in the export's graph."""
+    scene = tiny_photo(5, width=320, height=240)
+    scene.save(tmp_path / "a.jpg", quality=95, subsampling=0)
+    turned = scene.transpose(Image.Transpose.ROTATE_90)
+    exif = turned.getexif()
+    exif[0x0112] = 6  # the scene's top is on the right
+    turned.save(tmp_path / "b.jpg", quality=95, subsampling=0, exif=exif)
+    photos = [tmp_path / "a.jpg", tmp_path / "b.jpg"]
+    upright, from_turned = predict(made / "log", photos, checkpoint="latest")
+    for ours, exported in zip(
+        (upright, from_turned), predict(None, photos, export_dir=made / "export")
+    ):
+        assert by_class(ours) == pytest.approx(by_class(exported), abs=float32_tolerance(4))
+    # Encoding the turned photo once more moves its pixels by less than one of 255 on average.
+    assert by_class(upright) == pytest.approx(by_class(from_turned), abs=0.01)
+
+
 def test_moving_averages_replace_the_weights(made):
     photo = made / "photos" / "daisy" / "0.jpg"
     weights, averages = (
@@ -100,10 +120,10 @@ def test_top_k_limits_the_classes(made):
 
 def test_undecodable_image_does_not_affect_others(made, model):
     files = find_photo_files([made / "photos" / "daisy"])
-    refused = files[1].read().jpeg
+    refused = files[1].read()
 
     class Picky:
-        labels = model.labels
+        labels, needed_size = model.labels, None
         calls = 0
 
         def probabilities(self, jpegs):
@@ -125,12 +145,12 @@ def test_photos_come_with_their_predictions(made, model):
     files = find_photo_files([made / "photos"])
     pairs = [pair for batch in predict_batches(model, files, 1, 4) for pair in batch]
     assert [photo is None for _, photo in pairs] == [row.error is not None for row, _ in pairs]
-    assert pairs[0][1].jpeg == (made / "photos" / "daisy" / "0.jpg").read_bytes()
+    assert pairs[0][1] == (made / "photos" / "daisy" / "0.jpg").read_bytes()
 
 
 def test_diverged_network_is_named(made):
     class Diverged:
-        labels = LABELS
+        labels, needed_size = LABELS, None
 
         def probabilities(self, jpegs):
             return np.full([len(jpegs), len(LABELS)], np.nan, np.float32)

@@ -42,6 +42,39 @@ def read_split(dataset_dir, split):
     return [record for path in paths for record in read_shard(path)]
 
 
+def test_larger_photos_are_shrunk_once_and_upright(tmp_path):
+    photos = write_photos(tmp_path / "photos", {"daisy": 3, "roses": 3})
+    upright = tiny_photo(7, width=80, height=200)
+    sideways = upright.transpose(Image.Transpose.ROTATE_90)
+    exif = sideways.getexif()
+    exif[0x0112] = 6  # the scene's top is on the right
+    sideways.save(photos / "daisy" / "large.jpg", quality=95, exif=exif)
+    kept, shrunk = (
+        convert(photos, tmp_path / name, validation_fraction=0.3, longest_side=side)
+        for name, side in (("kept", 0), ("shrunk", 50))
+    )
+    assert (kept["shrunk"], shrunk["shrunk"]) == (0, 1)
+    # The split does not depend on the size.
+    counts = [[split["classes"] for split in each["splits"].values()] for each in (kept, shrunk)]
+    assert counts[0] == counts[1]
+    records = [
+        {
+            record["image/filename"]: record
+            for split in ("train", "validation")
+            for record in read_split(tmp_path / name, split)
+        }
+        for name in ("kept", "shrunk")
+    ]
+    for name, record in records[1].items():
+        if name != b"daisy/large.jpg":
+            assert record == records[0][name]
+    large = records[1][b"daisy/large.jpg"]
+    assert (large["image/height"], large["image/width"]) == (50, 20)
+    pixels = np.asarray(Image.open(io.BytesIO(large["image/encoded"])), int)
+    expected = np.asarray(upright.reduce(4), int)  # means of 4 x 4 pixels
+    assert np.abs(pixels - expected).mean() < 4
+
+
 def test_files_of_a_dataset_and_their_description(tmp_path):
     photos = write_photos(tmp_path / "photos", {"roses": 20, "daisy": 10})
     returned = convert(photos, tmp_path / "flowers", seed=3)
@@ -58,12 +91,14 @@ def test_files_of_a_dataset_and_their_description(tmp_path):
     assert description == returned
     assert description["name"] == "flowers"
     assert description["labels"] == ["daisy", "roses"]
+    assert description["shrunk"] == 0
     assert description["skipped"] == description["in_two_classes"] == []
     assert description["settings"] == {
         "num_shards": 5,
         "validation_fraction": 0.1,
         "test_fraction": 0.0,
         "seed": 3,
+        "longest_side": 1024,
         "on_bad_photo": "skip",
     }
     assert description["splits"]["train"]["num_examples"] == 27

@@ -12,7 +12,7 @@ def source(file, content=None):
     """A photo whose content is that of the word `content`, by default its file name."""
     digest = hashlib.sha256((content or file).encode()).hexdigest()
     label = file.split("/")[0]
-    return Source(Path(file), file, label, 10, 10, digest, digest, digest)
+    return Source(Path(file), file, label, 10, 10, False, digest, digest, digest)
 
 
 def photos(**num_photos):
