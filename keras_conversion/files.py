@@ -11,13 +11,15 @@ import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 
+from slim_on_tf2 import tf  # before keras, which would import TensorFlow with all its messages
+
+# isort: split
 import h5py
 import keras
 from tensorflow.python.eager import context  # TensorFlow has no public way to turn eager mode on
 
 from keras_conversion.layers import find_application, identify_application
 from nets.networks import find_network
-from slim_on_tf2 import tf
 from system.errors import BadInput
 
 _NOT_WEIGHTS = ("optimizer", "metrics", "loss")  # prefixes of the groups beside a model's layers

@@ -10,6 +10,9 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
+from slim_on_tf2 import slim, tf  # before keras, see `files`
+
+# isort: split
 import keras
 import numpy as np
 
@@ -18,7 +21,6 @@ from keras_conversion.layers import find_application
 from keras_conversion.weights import add_exactly, layers_by_name, reverse_first_kernel
 from nets.nets_factory import get_network_fn
 from nets.networks import find_network
-from slim_on_tf2 import slim, tf
 from system.errors import BadInput
 from system.files import atomic_write
 

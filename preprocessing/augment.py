@@ -3,9 +3,13 @@
 Every random choice is a function of the seed alone.
 """
 
-from preprocessing.decoding import as_jpeg, decode
 from preprocessing.erasing import erase
-from preprocessing.inception import FAST_ORDERS, distort_color, distorted_window, grayscale_orders
+from preprocessing.inception import (
+    FAST_ORDERS,
+    decode_random_window,
+    distort_color,
+    grayscale_orders,
+)
 from preprocessing.trivial_augment import trivial_augment
 from slim_on_tf2 import tf
 
@@ -27,14 +31,15 @@ def augment(encoded, height, width, seed, augmentation, use_grayscale=False):
     crop_seed, flip_seed, color_seed, trivial_augment_seed, erasing_seed = tf.unstack(
         tf.random.experimental.stateless_split(seed, 5)
     )
-    encoded = as_jpeg(encoded)
-    window = distorted_window(
-        tf.image.extract_jpeg_shape(encoded),
+    image = decode_random_window(
+        encoded,
+        height,
+        width,
         crop_seed,
         augmentation.crop_area,
         augmentation.crop_aspect_ratio,
+        use_grayscale,
     )
-    image = decode(encoded, window, (height, width), use_grayscale)
     # With the same legacy bilinear kernel as in evaluation.
     image = tf.image.resize_images(image, [height, width])
     image = tf.ensure_shape(image, [height, width, 1 if use_grayscale else 3])

@@ -12,6 +12,7 @@ import math
 from functools import partial
 
 from preprocessing.decoding import as_jpeg, decode
+from preprocessing.saturation import adjust_saturation
 from slim_on_tf2 import tf
 
 DESCRIPTION = "the central 7/8 of each side, resized bilinearly; red, green, blue in [-1, 1]"
@@ -23,7 +24,7 @@ CENTRAL_FRACTION = 0.875  # of height and width, in evaluation
 # name -> (adjustment of an image in [0, 1], minimum and maximum amount)
 ADJUSTMENTS = {
     "brightness": (tf.image.adjust_brightness, -32 / 255, 32 / 255),
-    "saturation": (tf.image.adjust_saturation, 0.5, 1.5),
+    "saturation": (adjust_saturation, 0.5, 1.5),
     "hue": (tf.image.adjust_hue, -0.2, 0.2),
     "contrast": (tf.image.adjust_contrast, 0.5, 1.5),
 }
@@ -56,9 +57,7 @@ def preprocess_for_train(encoded, height, width, seed, fast_mode=True, use_grays
     crop_seed, resize_seed, flip_seed, color_seed = tf.unstack(
         tf.random.experimental.stateless_split(seed, 4)
     )
-    encoded = as_jpeg(encoded)
-    window = distorted_window(tf.image.extract_jpeg_shape(encoded), crop_seed)
-    image = decode(encoded, window, (height, width), use_grayscale)
+    image = decode_random_window(encoded, height, width, crop_seed, use_grayscale=use_grayscale)
     image = tf.image.convert_image_dtype(image, tf.float32)
     methods = FAST_RESIZE_METHODS if fast_mode else FULL_RESIZE_METHODS
     image = _resize(image, height, width, resize_seed, methods)
@@ -73,8 +72,8 @@ def preprocess_for_eval(image, height, width):
 
     It is resized with TensorFlow's legacy bilinear kernel, as in the published training.
     """
-    image = tf.image.convert_image_dtype(image, tf.float32)
     image = tf.image.central_crop(image, CENTRAL_FRACTION)
+    image = tf.image.convert_image_dtype(image, tf.float32)
     image = tf.image.resize_images(image, [height, width])
     return _from_unit_range(image)
 
@@ -92,6 +91,31 @@ def to_network_range(images):
 def to_pixel_range(images):
     """[-1, 1] -> [0, 255]."""
     return (images + 1.0) * 127.5
+
+
+def decode_random_window(
+    encoded,
+    height,
+    width,
+    seed,
+    area=CROP_AREA,
+    aspect_ratio=CROP_ASPECT_RATIO,
+    use_grayscale=False,
+):
+    """Decodes a random window of an image, at a fraction of its size if that is enough.
+
+    Args:
+      encoded: string scalar, the bytes of a JPEG, PNG, GIF or BMP.
+      height, width: to which the window is resized next, in pixels.
+      seed, area, aspect_ratio: as for `distorted_window`.
+      use_grayscale: whether to return one channel instead of three.
+
+    Returns:
+      uint8 [any height, any width, 3], or one channel with `use_grayscale`.
+    """
+    encoded = as_jpeg(encoded)
+    window = distorted_window(tf.image.extract_jpeg_shape(encoded), seed, area, aspect_ratio)
+    return decode(encoded, window, (height, width), use_grayscale)
 
 
 def distorted_window(image_shape, seed, area=CROP_AREA, aspect_ratio=CROP_ASPECT_RATIO):

@@ -47,6 +47,10 @@ class RunModel:
         """
         return self._run_network(self._graph.outputs["probabilities"], encoded)
 
+    def inputs(self, encoded):
+        """Like `probabilities`, but returns `ServingGraph.inputs`, the preprocessed images."""
+        return self._run_network(self._graph.inputs, encoded)
+
     def explain(self, encoded):
         """Shows which parts of an image speak for its predicted class.
 

@@ -21,6 +21,9 @@ IMAGES = RANDOM.uniform(-1, 1, [2, 6, 6, 3]).astype(np.float32)
 WINDOWS = sliding_window_view(np.pad(IMAGES, [(0, 0), (1, 1), (1, 1), (0, 0)]), (3, 3), (1, 2))
 
 
+ROOT = Path(__file__).parent.parent
+
+
 def evaluate(*tensors):
     """The values of `tensors`, then a dict of the model variables, such as {"weights": ...}."""
     variables = slim.get_model_variables()
@@ -224,6 +227,23 @@ def test_messages_before_an_error_are_printed(capfd):
     assert capfd.readouterr().err == "libcudart is broken\n"
     os.write(2, b"stderr is restored\n")
     assert capfd.readouterr().err == "stderr is restored\n"
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "train_flowers",
+        "eval_flowers",
+        "predict_flowers",
+        "export_flowers",
+        "keras_conversion.models",
+    ],
+)
+def test_import_of_a_script_prints_nothing(module):
+    done = subprocess.run(
+        [sys.executable, "-c", f"import {module}"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_import_is_silent_and_only_startup_messages_are_suppressed():
