@@ -12,7 +12,7 @@ from system.errors import BadInput
 from system.flags import Parser, named_numbers, number, one_of, path, whole_number
 from system.precision_names import AUTO, PRECISIONS
 from training.flag_checks import EPOCHS, check_together, fill_in_dataset, fill_in_network
-from training.flag_rules import BALANCED, DECAY_TYPES, HEAD, MODE_FLAGS
+from training.flag_rules import BALANCED, DECAY_TYPES, HEAD, MODE_FLAGS, OFF, ON
 from training.optimizers import OPTIMIZERS
 from training.recipes import RECIPES
 from training.run_checkpoints import CRITERIA
@@ -98,6 +98,8 @@ def flags_parser(docstring=""):
     flag("optimizer", "NAME", one_of(OPTIMIZERS), "adam", ", ".join(OPTIMIZERS))
     formats = one_of(PRECISIONS)
     flag("mixed_precision", "HOW", formats, AUTO, f"16-bit products: {', '.join(PRECISIONS)}")
+    flag("xla", "HOW", one_of((ON, OFF)), OFF, "on compiles parts of a step by XLA; off")
+    switch("recompute", "compute activations twice: less memory, more time")
     # The optimizers' parameters, with slim's names and values.
     flag("adam_beta1", "X", share, 0.9, "decay of Adam's mean gradient")
     flag("adam_beta2", "X", share, 0.999, "decay of its mean squared gradient")

@@ -136,6 +136,7 @@ def parse_flags(argv=None):
     flag("checkpoint_path", "WHICH", path, None, "pretrained weights (default the published ones)")
     flag("image_size", "PX", whole_number(1), None, "side of its input (default the network's)")
     flag("log_dir", "DIR", path, "runs/recipes", "folder of the runs and of the results")
+    flag("num_epochs", "N", whole_number(1), None, "of train_flowers.py, instead of each variant's")
     flag("seeds", "A,B", _seeds, (0, 1, 2), "seeds (default 0,1,2)")
     flag("only", "A,B", str, None, f"variants (default all): {', '.join(VARIANTS)}")
     flag("split", "NAME", str, None, "evaluate the best checkpoints on this split at the end")
@@ -192,6 +193,8 @@ def _trial(flags, variant, seed):
     for name in ("dataset_dir", "model_name", "checkpoint_path", "image_size"):
         if getattr(flags, name) is not None:
             words += [f"--{name}", str(getattr(flags, name))]
+    if flags.num_epochs is not None and words[0] == TRAIN:
+        words += ["--num_epochs", str(flags.num_epochs)]
     words += ["--seed", str(seed)]
     if words[0] == TRAIN:
         words += ["--log_dir", str(folder)]

@@ -14,13 +14,15 @@ from training import session as training_session
 from training.disk_space import check_disk_space
 from training.session import get_scaffold, managed_session, training_config
 
+PLAIN = {"mixed_precision": "off", "xla": "off", "recompute": False}
+
 
 def run_steps(log_dir, steps, save_steps=None, init_fn=NO_VALUES):
     """Runs a graph that adds 1 to a variable; returns the steps of the checkpoints, and its value.
 
     Its initial value is 10.
     """
-    flags = SimpleNamespace(log_dir=str(log_dir), save_steps=save_steps, mixed_precision="off")
+    flags = SimpleNamespace(log_dir=str(log_dir), save_steps=save_steps, **PLAIN)
     with tf.Graph().as_default():
         step = tf.train.get_or_create_global_step()
         weight = tf.get_variable("weight", [], initializer=tf.constant_initializer(10.0))
@@ -75,7 +77,7 @@ def test_assigned_variables_get_no_other_initial_value(tmp_path):
         frozenset({"assigned"}),
         lambda session: session.run(assign_op, {set_value: session.run(value)}),
     )
-    flags = SimpleNamespace(log_dir=str(tmp_path), save_steps=None, mixed_precision="off")
+    flags = SimpleNamespace(log_dir=str(tmp_path), save_steps=None, **PLAIN)
     with managed_session(flags, get_scaffold(init_fn, dict)) as session:
         np.testing.assert_array_equal(session.run([assigned, free]), [7, 2])
 
@@ -84,7 +86,7 @@ def test_forgotten_variable_stops_the_start(tmp_path):
     tf.get_variable("forgotten", [])
     tf.train.get_or_create_global_step()
     init_fn = InitFn(frozenset({"forgotten"}), lambda session: None)
-    flags = SimpleNamespace(log_dir=str(tmp_path), save_steps=None, mixed_precision="off")
+    flags = SimpleNamespace(log_dir=str(tmp_path), save_steps=None, **PLAIN)
     with pytest.raises(RuntimeError, match="forgotten"):
         managed_session(flags, get_scaffold(init_fn, dict))
 

@@ -6,6 +6,7 @@ from system.errors import BadInput
 from training.optimizers import OPTIMIZERS, optimizers_with
 
 BALANCED = "balanced"  # the value of --class_weights that counts each class alike
+ON, OFF = "on", "off"  # the values of --xla
 RANGE_TEST = "range_test"  # the learning_rate_decay_type of --find_learning_rate
 DECAY_TYPES = ("exponential", "cosine", "polynomial", "fixed")
 MODE_FLAGS = ("list_variables", "find_learning_rate", "dry_run")  # see `training.modes`

@@ -8,6 +8,8 @@ from slim_on_tf2 import tf
 from system.device import session_config
 from training.disk_space import check_disk_space
 from training.failures import Diverged
+from training.flag_rules import ON
+from training.recomputation import mark_recomputed
 
 SECONDS_BETWEEN_CHECKPOINTS = 600
 CHECKPOINTS_KEPT = 5
@@ -54,6 +56,8 @@ def managed_session(flags, scaffold, hooks=()):
     Raises:
       BadInput: the disk has no space for a checkpoint.
     """
+    if flags.recompute:
+        mark_recomputed()
     most = CHECKPOINTS_KEPT + 1  # and the best
     check_disk_space(flags.log_dir, tf.global_variables(), most)
     return tf.train.MonitoredTrainingSession(
@@ -65,11 +69,11 @@ def managed_session(flags, scaffold, hooks=()):
         save_summaries_steps=None,
         save_summaries_secs=None,
         log_step_count_steps=None,
-        config=training_config(flags.mixed_precision),
+        config=training_config(flags.mixed_precision, flags.xla == ON, flags.recompute),
     )
 
 
-def training_config(precision):
+def training_config(precision, xla=False, recompute=False):
     """Returns the `ConfigProto` of a training.
 
     On a CPU most of grappler's passes are off: they take seconds before the first step of a large
@@ -77,16 +81,22 @@ def training_config(precision):
 
     Args:
       precision: mixed precision as from `precision.choose_precision`.
+      xla: whether XLA compiles clusters of operations.
+      recompute: whether gradients compute again what `mark_recomputed` has marked.
     """
     config = session_config(precision)
+    options = config.graph_options.rewrite_options
+    options.memory_optimization = options.MANUAL if recompute else options.DEFAULT_MEM_OPT
+    if xla:
+        config.graph_options.optimizer_options.global_jit_level = tf.OptimizerOptions.ON_1
     if tf.config.list_physical_devices("GPU"):
         return config
-    options = config.graph_options.rewrite_options
-    if options.auto_mixed_precision_onednn_bfloat16 != options.ON:
+    if not recompute and options.auto_mixed_precision_onednn_bfloat16 != options.ON:
         options.disable_meta_optimizer = True
         return config
     options.meta_optimizer_iterations = options.ONE
-    options.memory_optimization = options.NO_MEM_OPT
+    if not recompute:
+        options.memory_optimization = options.NO_MEM_OPT
     for name in SLOW_PASSES:
         setattr(options, name, options.OFF)
     return config
