@@ -57,6 +57,7 @@ from checkpointing.restorer import Restorer
 from datasets.examples import encoded_at
 from eval_flowers import build_evaluator
 from evaluation.splits import get_run_split
+from preprocessing.preprocessing_factory import needed_size
 from serving import export_check, export_files, serving_graph, tflite
 from serving.export_comparison import BATCH_SIZE, compare_predictions, expected_predictions
 from serving.export_description import write_description
@@ -125,6 +126,7 @@ def export(
 
         # Compare its predictions in a new process with those of the evaluation.
         count = min(num_photos or dataset.num_samples, dataset.num_samples)
+        needed = needed_size(run.preprocessing_name, run.image_size, run.image_size)
         print(f"Comparing with the evaluation on {count} images of {split}", flush=True)
         in_float32 = with_precision(run, OFF)  # as an export computes
         evaluator = build_evaluator(in_float32, dataset, BATCH_SIZE, moving_averages)
@@ -137,7 +139,7 @@ def export(
             "split": dataset.split_name,
             "num_photos": count,
             "accuracy": float(np.mean(expected.argmax(axis=1) == labels)),
-            "models": compare_predictions(format, staged, dataset, labels, expected),
+            "models": compare_predictions(format, staged, dataset, labels, expected, needed),
         }
 
         # Publish it under its version number.

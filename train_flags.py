@@ -12,14 +12,14 @@ from system.errors import BadInput
 from system.flags import Parser, named_numbers, number, one_of, path, whole_number
 from system.precision_names import AUTO, PRECISIONS
 from training.flag_checks import EPOCHS, check_together, fill_in_dataset, fill_in_network
-from training.flag_rules import BALANCED, DECAY_TYPES, HEAD, MODE_FLAGS, OFF, ON
+from training.flag_rules import BALANCED, CACHES, DECAY_TYPES, HEAD, MODE_FLAGS, OFF, ON
 from training.optimizers import OPTIMIZERS
 from training.recipes import RECIPES
 from training.run_checkpoints import CRITERIA
 
 # Said elsewhere at the start of a training, or of no influence on the weights.
 NOT_SETTINGS = {
-    *("dataset_name", "dataset_dir", "log_dir", "features_dir", "checkpoints_dir"),
+    *("dataset_name", "dataset_dir", "log_dir", "features_dir", "checkpoints_dir", "cache_dir"),
     *("checkpoints_mirror", "checkpoint_path", "checkpoint_exclude_scopes", "continue_from"),
     *("model_name", "image_size", "preprocessing_name", "recipe", "mixed_precision"),
 }
@@ -35,6 +35,9 @@ def flags_parser(docstring=""):
     flag("dataset_name", "NAME", path, None, f"dataset to download: {', '.join(DATASETS)}")
     flag("dataset_dir", "DIR", path, None, "TFRecords (default data/flowers, or data/NAME)")
     flag("log_dir", "DIR", path, None, "run folder (default runs/flowers, or runs/NAME)")
+    kinds = one_of(CACHES)
+    flag("cache", "WHAT", kinds, None, "keep the training images in memory: encoded, decoded")
+    flag("cache_dir", "DIR", path, None, "keep them in a file of this folder instead")
     # The network, and what its images look like.
     flag("model_name", "NAME", str, "inception_resnet_v2", "network")
     flag("image_size", "PX", steps, None, "side of its input (default the network's)")

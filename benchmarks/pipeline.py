@@ -7,10 +7,10 @@
 The contestants take turns, each on the same photos with all cores: `whole images` decodes every
 JPEG; `crops` decodes the random crops that training sees, at a fraction of their size where that is
 enough; `training` is what train_flowers.py reads, from shuffled shards to batches, cropped,
-resized, flipped, colored; `evaluation` the same without random distortions; `keras` is
-image_dataset_from_directory, which decodes and resizes whole images; and `torchvision`, where it
-can be imported, crops, resizes, flips and colors as training does. Prints images/s, min / median /
-max over the rounds, and the ratio of the median to that of `crops`.
+resized, flipped, colored; `cached` is the same with --cache decoded, and `evaluation` without
+random distortions; `keras` is image_dataset_from_directory, which decodes and resizes whole images;
+and `torchvision`, where it can be imported, crops, resizes, flips and colors as training does.
+Prints images/s, min / median / max over the rounds, and the ratio of the median to that of `crops`.
 """
 
 import importlib.util
@@ -91,15 +91,20 @@ def decoding_reader(flags, dataset_dir, crops):
     return GraphReader(dataset)
 
 
-def training_reader(flags, dataset_dir, is_training):
+def training_reader(flags, dataset_dir, is_training, is_cached=False):
     """Reads batches as train_flowers.py and eval_flowers.py do."""
     from datasets.batches import load_batch
+    from datasets.image_cache import DECODED, cached
     from datasets.splits import get_split
     from preprocessing.preprocessing_factory import get_preprocessing
 
+    split = get_split("train", dataset_dir)
+    if is_cached:
+        split.cache = cached(split, DECODED)
+
     def dataset():
         batches = load_batch(
-            get_split("train", dataset_dir),
+            split,
             BATCH_SIZE,
             height=flags.image_size,
             width=flags.image_size,
@@ -176,6 +181,7 @@ def open_readers(flags, photos_dir, dataset_dir):
         "whole images": decoding_reader(flags, dataset_dir, crops=False),
         REFERENCE: decoding_reader(flags, dataset_dir, crops=True),
         "training": training_reader(flags, dataset_dir, is_training=True),
+        "cached": training_reader(flags, dataset_dir, is_training=True, is_cached=True),
         "evaluation": training_reader(flags, dataset_dir, is_training=False),
         "keras": KerasReader(flags, photos_dir),
         "torchvision": TorchvisionReader(flags, photos_dir) if has_torch else "not installed",

@@ -39,14 +39,16 @@ def load_batch(
     one epoch and the start of the next. The last batch of an evaluation may be smaller.
 
     Args:
-      dataset: a `slim.dataset.Dataset` from `get_split`.
+      dataset: a `slim.dataset.Dataset` from `get_split`. If it has an attribute `cache`, an
+        `image_cache.ImageCache`, that replaces the shards.
       batch_size: images per batch.
       height: of `images`, in pixels.
       width: of `images`, in pixels.
       is_training: bool.
-      preprocess: a function (encoded, height, width, seed) -> float32 [height, width, channels].
-        `encoded` is a string scalar, a JPEG, PNG, GIF or BMP; `seed` is int64 [2] (`seed`, number
-        of the example in the run) in training, None in evaluation.
+      preprocess: a function (image, height, width, seed) -> float32 [height, width, channels]. The
+        image is a string scalar, a JPEG, PNG, GIF or BMP, or from a decoded cache uint8 [any
+        height, any width, 3]; `seed` is int64 [2] (`seed`, number of the example in the run) in
+        training, None in evaluation.
       seed: int of at most 63 bits, for the order and for `preprocess`.
       first_example: for training, the number of examples to skip without decoding them. A run that
         has trained on n batches resumes at n * batch_size.
@@ -64,19 +66,19 @@ def load_batch(
     if dataset.num_samples == 0:
         raise BadInput(f"{dataset.data_sources[0]}: the split {dataset.split_name!r} has no images")
 
-    def load(index, serialized):
-        encoded, label, filename = dataset.decoder.decode(
-            serialized, ["encoded", "label", "filename"]
-        )
+    source = getattr(dataset, "cache", None) or ShardRecords(dataset)
+
+    def load(index, record):
+        image, label, filename = source.read(record)
         example_seed = tf.stack([tf.constant(seed, tf.int64), index]) if is_training else None
-        image = preprocess(encoded, height, width, example_seed)
+        image = preprocess(image, height, width, example_seed)
         image = tf.ensure_shape(image, [height, width, None])
         batch = {"images": image, "labels": label}
         return batch | {"filenames": filename} if with_filenames else batch
 
-    records = _once(dataset)
+    records = _once(source)
     if is_training:
-        records = _endless(dataset, seed, first_example, balanced)
+        records = _endless(dataset, source, seed, first_example, balanced)
     examples = records.map(load, num_parallel_calls=PARALLEL_CALLS, deterministic=True)
     batches = examples.batch(batch_size, drop_remainder=is_training).prefetch(BATCHES_AHEAD)
     return batches.with_options(_without_autotuning())
@@ -93,9 +95,33 @@ def _without_autotuning():
     return options
 
 
-def _once(dataset):
+class ShardRecords:
+    """The records of a split, serialized examples, as its shards hold them."""
+
+    def __init__(self, dataset):
+        """Takes a `slim.dataset.Dataset` from `get_split`."""
+        self._paths, self._decoder = dataset.data_sources, dataset.decoder
+
+    def shards(self):
+        """Returns a `tf.data.Dataset` of the paths of the shards."""
+        return tf.data.Dataset.from_tensor_slices(self._paths)
+
+    def records(self, shard):
+        """Returns the `tf.data.Dataset` of the records of a shard, an element of `shards`."""
+        return tf.data.TFRecordDataset(shard)
+
+    def label(self, record):
+        """Returns the label of a record, int64 []."""
+        return self._decoder.decode(record, ["label"])[0]
+
+    def read(self, record):
+        """Returns the encoded image of a record, its label int64 [], and its filename: scalars."""
+        return self._decoder.decode(record, ["encoded", "label", "filename"])
+
+
+def _once(source):
     """Returns (index, record) in the order of the shards."""
-    return tf.data.TFRecordDataset(dataset.data_sources).enumerate()
+    return source.shards().flat_map(source.records).enumerate()
 
 
 def examples_per_epoch(dataset, balanced=False):
@@ -106,38 +132,41 @@ def examples_per_epoch(dataset, balanced=False):
     return len(counts) * max(counts)
 
 
-def _endless(dataset, seed, first_example, balanced):
+def _endless(dataset, source, seed, first_example, balanced):
     """Returns (index in the run, record), epoch after epoch, from `first_example` on."""
     first_epoch, already_read = divmod(first_example, examples_per_epoch(dataset, balanced))
 
     def epoch(number):
         skipped = tf.where(tf.equal(number, first_epoch), already_read, 0)
-        return _shuffled(dataset, seed, number, balanced).skip(tf.cast(skipped, tf.int64))
+        return _shuffled(dataset, source, seed, number, balanced).skip(tf.cast(skipped, tf.int64))
 
     epochs = tf.data.Dataset.range(first_epoch, tf.int64.max).flat_map(epoch)
     return epochs.enumerate(start=first_example)
 
 
-def _shuffled(dataset, seed, epoch, balanced):
+def _shuffled(dataset, source, seed, epoch, balanced):
     """Returns a split's records in an order that depends only on `seed` and `epoch` (int64 [])."""
     num_shards = len(dataset.data_sources)
     interleaved = min(num_shards, MAX_INTERLEAVED)
     # `shuffle` combines its seed with the graph's, here the graph of the function of the epoch.
     tf.set_random_seed(seed)
-    shards = tf.data.Dataset.from_tensor_slices(dataset.data_sources)
-    records = shards.shuffle(num_shards, seed=2 * epoch).interleave(
-        tf.data.TFRecordDataset,
-        cycle_length=interleaved,
-        num_parallel_calls=min(interleaved, PARALLEL_CALLS),
-        deterministic=True,
+    records = (
+        source.shards()
+        .shuffle(num_shards, seed=2 * epoch)
+        .interleave(
+            source.records,
+            cycle_length=interleaved,
+            num_parallel_calls=min(interleaved, PARALLEL_CALLS),
+            deterministic=True,
+        )
     )
     if balanced:
-        records = _repeat_smaller_classes(records, dataset)
+        records = _repeat_smaller_classes(records, dataset, source)
     buffer = min(examples_per_epoch(dataset, balanced), MAX_SHUFFLED)
     return records.shuffle(buffer, seed=2 * epoch + 1)
 
 
-def _repeat_smaller_classes(records, dataset):
+def _repeat_smaller_classes(records, dataset, source):
     """Repeats records so that each class has as many as the largest.
 
     The k-th record of a class with n, counted from 0 in the order of the epoch, appears
@@ -147,7 +176,7 @@ def _repeat_smaller_classes(records, dataset):
     most = max(dataset.class_counts.values())
 
     def count(seen, record):
-        (label,) = dataset.decoder.decode(record, ["label"])
+        label = source.label(record)
         k, n = seen[label], counts[label]
         times = (k + 1) * most // n - k * most // n
         return tf.tensor_scatter_nd_add(seen, [[label]], [1]), (record, times)

@@ -1,4 +1,4 @@
-"""Carries out an `Augmentation`: an encoded image to random pixels in [0, 255].
+"""Carries out an `Augmentation`: an image to random pixels in [0, 255].
 
 Every random choice is a function of the seed alone.
 """
@@ -14,11 +14,12 @@ from preprocessing.trivial_augment import trivial_augment
 from slim_on_tf2 import tf
 
 
-def augment(encoded, height, width, seed, augmentation, use_grayscale=False):
+def augment(image, height, width, seed, augmentation, use_grayscale=False):
     """Random crop, flip, color and erasing of an image; only the crop is decoded.
 
     Args:
-      encoded: string scalar, the bytes of a JPEG, PNG, GIF or BMP.
+      image: string scalar, the bytes of a JPEG, PNG, GIF or BMP; or uint8 [any height, any width,
+        3].
       height: of the output, in pixels.
       width: of the output, in pixels.
       seed: int [2]; equal seeds give equal bits.
@@ -32,7 +33,7 @@ def augment(encoded, height, width, seed, augmentation, use_grayscale=False):
         tf.random.experimental.stateless_split(seed, 5)
     )
     image = decode_random_window(
-        encoded,
+        image,
         height,
         width,
         crop_seed,

@@ -25,13 +25,13 @@ _EPSILON = 1e-6  # avoids a division by zero for an image of one color; others s
 _stateless = tf.compat.v2.image
 
 
-def preprocess_for_train(encoded, height, width, seed, fast_mode=True, use_grayscale=False):
+def preprocess_for_train(image, height, width, seed, fast_mode=True, use_grayscale=False):
     """Crops, flips, distorts and standardizes an image; `fast_mode` has no effect."""
     del fast_mode
     crop_seed, flip_seed, brightness_seed, contrast_seed = tf.unstack(
         tf.random.experimental.stateless_split(seed, 4)
     )
-    image = _convert_to_255(decode(encoded, use_grayscale=use_grayscale))
+    image = _convert_to_255(decode(image, use_grayscale=use_grayscale))
     image = random_crop(image, height, width, crop_seed)
     image = _stateless.stateless_random_flip_left_right(image, flip_seed)
     image = _stateless.stateless_random_brightness(image, MAX_BRIGHTNESS, brightness_seed)

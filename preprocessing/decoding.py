@@ -12,35 +12,39 @@ from slim_on_tf2 import tf
 RATIOS = (1, 2, 4, 8)  # of a JPEG's size to that of its pixels, which libjpeg decodes fast
 
 
-def decode(encoded, window=None, needed_size=None, use_grayscale=False):
+def decode(image, window=None, needed_size=None, use_grayscale=False):
     """Decodes an image, or only a window of a JPEG, perhaps at a fraction of its size.
+
+    Pixels are treated as their JPEG would be, cropped and shrunk.
 
     Grayscale is computed from the colors, because TensorFlow's decoder cannot convert every JPEG
     (not one in CMYK).
 
     Args:
-      encoded: string scalar, the bytes of a JPEG; without a window also of a PNG, GIF (the first
-        frame) or BMP.
+      image: string scalar, the bytes of a JPEG; without a window also of a PNG, GIF (the first
+        frame) or BMP. Or uint8, or float32, [any height, any width, 3].
       window: int32 [4], top, left, height, width in pixels of the image; None for all of it.
       needed_size: height and width in pixels that the result is going to be resized to, or more;
         None decodes at full size.
       use_grayscale: whether to return one channel instead of three.
 
     Returns:
-      uint8 [height, width, 3], or [height, width, 1] with `use_grayscale`: the size of the image or
-      window, or of a JPEG the least of its 1/2, 1/4 and 1/8, rounded up for an image and down for a
-      window, that is at least `needed_size`.
+      uint8 [height, width, 3], or [height, width, 1] with `use_grayscale`; float32 for float32. The
+      size is that of the image or window, or the least of its 1/2, 1/4 and 1/8, rounded up for an
+      image and down for a window, that is at least `needed_size`; a PNG, GIF or BMP keeps its size.
     """
+    image = tf.convert_to_tensor(image)
+    decode_at = _decode_at if image.dtype == tf.string else _shrink
     if needed_size is None:
-        image = _decode_at(1, encoded, window)
+        image = decode_at(1, image, window)
     else:
-        decoders = [partial(_decode_at, ratio, encoded, window) for ratio in RATIOS]
-        image = tf.switch_case(_ratio_index(encoded, window, needed_size), decoders)
+        decoders = [partial(decode_at, ratio, image, window) for ratio in RATIOS]
+        image = tf.switch_case(_ratio_index(image, window, needed_size), decoders)
     image = tf.ensure_shape(image, [None, None, 3])
     return to_grayscale(image) if use_grayscale else image
 
 
-def _ratio_index(encoded, window, needed_size):
+def _ratio_index(image, window, needed_size):
     """Returns the index in `RATIOS` of the largest that leaves `needed_size`, int32 []."""
 
     def index_of(size):
@@ -49,9 +53,11 @@ def _ratio_index(encoded, window, needed_size):
 
     if window is not None:
         return index_of(window[2:])
+    if image.dtype != tf.string:
+        return index_of(tf.shape(image)[:2])
     return tf.cond(
-        tf.image.is_jpeg(encoded),
-        lambda: index_of(tf.image.extract_jpeg_shape(encoded)[:2]),
+        tf.image.is_jpeg(image),
+        lambda: index_of(tf.image.extract_jpeg_shape(image)[:2]),
         lambda: 0,
     )
 
@@ -65,20 +71,38 @@ def _decode_at(ratio, encoded, window):
     return tf.image.decode_jpeg(encoded, channels=3, ratio=ratio)
 
 
-def as_jpeg(encoded):
-    """Converts an image to JPEG, so that a window of it can be decoded; a JPEG is left unchanged.
+def _shrink(ratio, image, window):
+    """The counterpart of `_decode_at` for pixels: the means of `ratio` x `ratio` of them."""
+    if window is not None:
+        top, left, height, width = tf.unstack(window)
+        image = image[top : top + height, left : left + width]
+    if ratio == 1:
+        return image
+    padding = "SAME" if window is None else "VALID"
+    means = tf.nn.avg_pool2d(tf.to_float(image)[tf.newaxis], ratio, ratio, padding)[0]
+    return tf.saturate_cast(tf.round(means), tf.uint8) if image.dtype == tf.uint8 else means
+
+
+def as_windowable(image):
+    """Converts an image so that a window of it can be decoded; JPEGs and pixels are left unchanged.
 
     Args:
-      encoded: string scalar, the bytes of a JPEG, PNG, GIF (the first frame) or BMP.
+      image: string scalar, the bytes of a JPEG, PNG, GIF (the first frame) or BMP; or uint8 [any
+        height, any width, 3].
 
     Returns:
-      A string scalar. Pixels of a converted image differ by a few of 255 levels.
+      The image, for `decode`, and its shape, int32 [3]. Any other image becomes a JPEG, whose
+      pixels differ by a few of 255 levels.
     """
+    image = tf.convert_to_tensor(image)
+    if image.dtype != tf.string:
+        return image, tf.shape(image)
 
     def convert():
-        return tf.image.encode_jpeg(decode(encoded), quality=100, chroma_downsampling=False)
+        return tf.image.encode_jpeg(decode(image), quality=100, chroma_downsampling=False)
 
-    return tf.cond(tf.image.is_jpeg(encoded), lambda: encoded, convert)
+    jpeg = tf.cond(tf.image.is_jpeg(image), lambda: image, convert)
+    return jpeg, tf.image.extract_jpeg_shape(jpeg)
 
 
 def to_grayscale(image):

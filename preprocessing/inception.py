@@ -11,7 +11,7 @@ Grayscale images have no hue and no saturation, so only their brightness and con
 import math
 from functools import partial
 
-from preprocessing.decoding import as_jpeg, decode
+from preprocessing.decoding import as_windowable, decode
 from preprocessing.saturation import adjust_saturation
 from slim_on_tf2 import tf
 
@@ -48,7 +48,7 @@ FULL_RESIZE_METHODS = (
 )
 
 
-def preprocess_for_train(encoded, height, width, seed, fast_mode=True, use_grayscale=False):
+def preprocess_for_train(image, height, width, seed, fast_mode=True, use_grayscale=False):
     """Random crop, flip and colors, in [-1, 1]. Only the crop is decoded.
 
     With `fast_mode`, images are resized bilinearly, and hue and contrast are not adjusted. Without
@@ -57,7 +57,7 @@ def preprocess_for_train(encoded, height, width, seed, fast_mode=True, use_grays
     crop_seed, resize_seed, flip_seed, color_seed = tf.unstack(
         tf.random.experimental.stateless_split(seed, 4)
     )
-    image = decode_random_window(encoded, height, width, crop_seed, use_grayscale=use_grayscale)
+    image = decode_random_window(image, height, width, crop_seed, use_grayscale=use_grayscale)
     image = tf.image.convert_image_dtype(image, tf.float32)
     methods = FAST_RESIZE_METHODS if fast_mode else FULL_RESIZE_METHODS
     image = _resize(image, height, width, resize_seed, methods)
@@ -94,7 +94,7 @@ def to_pixel_range(images):
 
 
 def decode_random_window(
-    encoded,
+    image,
     height,
     width,
     seed,
@@ -105,7 +105,8 @@ def decode_random_window(
     """Decodes a random window of an image, at a fraction of its size if that is enough.
 
     Args:
-      encoded: string scalar, the bytes of a JPEG, PNG, GIF or BMP.
+      image: string scalar, the bytes of a JPEG, PNG, GIF or BMP; or uint8 [any height, any width,
+        3].
       height, width: to which the window is resized next, in pixels.
       seed, area, aspect_ratio: as for `distorted_window`.
       use_grayscale: whether to return one channel instead of three.
@@ -113,9 +114,9 @@ def decode_random_window(
     Returns:
       uint8 [any height, any width, 3], or one channel with `use_grayscale`.
     """
-    encoded = as_jpeg(encoded)
-    window = distorted_window(tf.image.extract_jpeg_shape(encoded), seed, area, aspect_ratio)
-    return decode(encoded, window, (height, width), use_grayscale)
+    image, shape = as_windowable(image)
+    window = distorted_window(shape, seed, area, aspect_ratio)
+    return decode(image, window, (height, width), use_grayscale)
 
 
 def distorted_window(image_shape, seed, area=CROP_AREA, aspect_ratio=CROP_ASPECT_RATIO):

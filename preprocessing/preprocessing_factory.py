@@ -29,8 +29,8 @@ def get_preprocessing(
     Returns:
       preprocess(image, height, width, seed=None) -> float32 [height, width, 3], or
       [height, width, 1] with `use_grayscale`. The image is a string scalar with the bytes of a
-      JPEG, PNG, GIF or BMP; in evaluation it can also be uint8, or float32 in [0, 1], with shape
-      [any height, any width, 3]. The seed is int [2], required for random distortions.
+      JPEG, PNG, GIF or BMP, or uint8 [any height, any width, 3]; in evaluation it can also be
+      float32 in [0, 1] of that shape. The seed is int [2], required for random distortions.
 
     Raises:
       BadInput: there is no scheme or no augmentation of that name.
@@ -41,21 +41,19 @@ def get_preprocessing(
         raise BadInput(f"augmentation: expected one of {names}, got {augmentation!r}")
     settings = AUGMENTATIONS[augmentation]
 
-    def preprocess_for_train(encoded, height, width, seed=None):
+    def preprocess_for_train(image, height, width, seed=None):
         if seed is None:
             raise ValueError(
                 f"{name} preprocessing for training: expected an int [2] seed, got None"
             )
         if settings:
-            image = augment(encoded, height, width, seed, settings, use_grayscale)
+            image = augment(image, height, width, seed, settings, use_grayscale)
             return scheme.to_network_range(image)
-        return scheme.preprocess_for_train(encoded, height, width, seed, fast_mode, use_grayscale)
+        return scheme.preprocess_for_train(image, height, width, seed, fast_mode, use_grayscale)
 
     def preprocess_for_eval(image, height, width, seed=None):
         del seed
-        image = tf.convert_to_tensor(image)
-        if image.dtype == tf.string:
-            image = decode(image, needed_size=scheme.needed_size(height, width))
+        image = decode(image, needed_size=scheme.needed_size(height, width))
         image = to_grayscale(image) if use_grayscale else image
         return scheme.preprocess_for_eval(image, height, width)
 

@@ -6,11 +6,11 @@ A scheme is a module with these names. In all of them, images have 3 channels (R
   preprocess_for_eval(image, height, width): an image [any height, any width, channels], uint8 or
     float32 in [0, 1], to a network input, float32 [height, width, channels].
 
-  preprocess_for_train(encoded, height, width, seed, fast_mode=True, use_grayscale=False): the bytes
-    of a JPEG, PNG, GIF or BMP, a string scalar, to a network input with random distortions. The
-    int [2] seed determines every random choice: equal seeds give equal bits. `fast_mode` leaves out
-    expensive distortions. A scheme without random distortions does not define this function; it
-    trains on what it evaluates.
+  preprocess_for_train(image, height, width, seed, fast_mode=True, use_grayscale=False): the bytes
+    of a JPEG, PNG, GIF or BMP, a string scalar, or uint8 [any height, any width, 3], to a network
+    input with random distortions. The int [2] seed determines every random choice: equal seeds give
+    equal bits. `fast_mode` leaves out expensive distortions. A scheme without random distortions
+    does not define this function; it trains on what it evaluates.
 
   needed_size(height, width): the least height and width of an entire image that is resized to
     height x width in evaluation without being enlarged; None for a scheme that does not resize. A

@@ -12,7 +12,7 @@ from 342 in evaluation, and from 342 to 683 in training.
 
 import math
 
-from preprocessing.decoding import as_jpeg, decode
+from preprocessing.decoding import as_windowable, decode
 from slim_on_tf2 import tf
 
 DESCRIPTION = (
@@ -27,7 +27,7 @@ EVALUATION_SIDE = 256
 TRAINING_SIDES = (256, 512)
 
 
-def preprocess_for_train(encoded, height, width, seed, fast_mode=True, use_grayscale=False):
+def preprocess_for_train(image, height, width, seed, fast_mode=True, use_grayscale=False):
     """Random window and flip, in [0, 255] minus the mean; `fast_mode` has no effect.
 
     The window is cropped before it is resized, which shows the same and costs less. Only the window
@@ -35,9 +35,9 @@ def preprocess_for_train(encoded, height, width, seed, fast_mode=True, use_grays
     """
     del fast_mode
     window_seed, flip_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
-    encoded = as_jpeg(encoded)
-    window = random_window(tf.image.extract_jpeg_shape(encoded), height, width, window_seed)
-    image = decode(encoded, window, (height, width), use_grayscale)
+    image, shape = as_windowable(image)
+    window = random_window(shape, height, width, window_seed)
+    image = decode(image, window, (height, width), use_grayscale)
     image = tf.image.resize_images(image, [height, width])
     image = tf.compat.v2.image.stateless_random_flip_left_right(image, flip_seed)
     return to_network_range(tf.ensure_shape(image, [height, width, None]))

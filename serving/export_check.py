@@ -1,6 +1,6 @@
 """Runs an export in a new process, which has nothing but the export's files.
 
-    predictions = predict_in_new_process("saved_model", "exports/flowers/1", dataset, 348)
+    predictions = predict_in_new_process("saved_model", "exports/flowers/1", dataset, 348, None)
 
 starts `python -m serving.export_check REQUEST`, where REQUEST is a JSON file. That process predicts
 one image at a time on the CPU, prints a line for each, and writes all predictions to a file. The
@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from datasets.description import read_labels
 from datasets.examples import read_examples
+from preprocessing.decoding import decode
 from serving import tflite
 from serving.exported import IMAGES, ExportedModel, FrozenGraph
 from slim_on_tf2 import tf
@@ -56,7 +57,7 @@ def model_paths(form, folder):
     return {REFERENCE: Path(folder, REFERENCE), **tflite.model_paths(folder)}
 
 
-def predict_in_new_process(form, folder, dataset, num_images):
+def predict_in_new_process(form, folder, dataset, num_images, needed_size):
     """Predicts the first images of a split with an export, in a new process.
 
     Args:
@@ -65,12 +66,15 @@ def predict_in_new_process(form, folder, dataset, num_images):
       folder: the folder of the export's files.
       dataset: a `slim.dataset.Dataset` from `get_split`.
       num_images: number of images.
+      needed_size: height and width in pixels of an image that the preprocessing does not enlarge;
+        None if it does not resize.
 
     Returns:
       A dict of `ModelPredictions` by model name. For "tflite" the names are `REFERENCE` and
       `tflite.PRECISIONS`, and the time is that of the network alone. For the others they are
       `form`, whose time includes decoding and preprocessing, and `IMAGES`: the predictions from the
-      pixels of the first `DECODED_IMAGES` images, decoded by TensorFlow.
+      pixels of the first `DECODED_IMAGES` images, decoded by TensorFlow at the fraction of their
+      size that the graph decodes.
 
     Raises:
       BadInput: the export cannot be opened or run, with the reason.
@@ -81,6 +85,7 @@ def predict_in_new_process(form, folder, dataset, num_images):
             "folder": str(Path(folder).resolve()),
             "shards": [str(Path(shard).resolve()) for shard in dataset.data_sources],
             "num_images": num_images,
+            "needed_size": needed_size,
             "output": str(Path(temporary, "predictions.npz")),
         }
         errors = Path(temporary, "errors")
@@ -121,7 +126,9 @@ def main():
     """Runs in the new process: serves the request that the command line names."""
     request = json.loads(Path(sys.argv[1]).read_text())
     describe_device()  # initializes the devices, which would count as time of the first image
-    prepare, models, labels = _open(request["form"], Path(request["folder"]))
+    prepare, models, labels = _open(
+        request["form"], Path(request["folder"]), request["needed_size"]
+    )
     examples = itertools.chain.from_iterable(
         read_examples(shard, len(labels)) for shard in request["shards"]
     )
@@ -140,18 +147,20 @@ def main():
     np.savez(request["output"], **arrays)
 
 
-def _open(form, folder):
+def _open(form, folder, needed_size):
     """Returns `prepare`, the models by name, and the labels.
 
     prepare(index, encoded image) returns a dict: for each model that predicts this image, its
     input. A model is a function from its input to a label and float32 [classes].
     """
-    return _open_tflite(folder) if form == "tflite" else _open_graph(form, folder)
+    if form == "tflite":
+        return _open_tflite(folder)
+    return _open_graph(form, folder, needed_size)
 
 
-def _open_graph(form, folder):
+def _open_graph(form, folder, needed_size):
     model = (ExportedModel if form == "saved_model" else FrozenGraph)(folder)
-    to_image = _image_decoder()
+    to_image = _image_decoder(needed_size)
 
     def prepare(index, encoded):
         inputs = {form: [encoded]}
@@ -175,11 +184,11 @@ def _open_tflite(folder):
     return prepare, models, labels
 
 
-def _image_decoder():
+def _image_decoder(needed_size):
     """Returns a function from an encoded image to float32 [1, height, width, 3] in [0, 1]."""
     with tf.Graph().as_default() as graph:
         encoded = tf.placeholder(tf.string, [])
-        image = tf.image.decode_image(encoded, 3, tf.float32, expand_animations=False)
+        image = tf.image.convert_image_dtype(decode(encoded, None, needed_size), tf.float32)
     session = tf.Session(graph=graph)
     return lambda image_bytes: session.run(image, {encoded: image_bytes})[np.newaxis]
 

@@ -52,7 +52,7 @@ def expected_predictions(evaluator, checkpoint, num_images):
     return labels, probabilities
 
 
-def compare_predictions(form, folder, dataset, labels, expected):
+def compare_predictions(form, folder, dataset, labels, expected, needed_size):
     """Predicts with an export in a new process, and compares with the evaluation.
 
     Args:
@@ -61,6 +61,7 @@ def compare_predictions(form, folder, dataset, labels, expected):
       dataset: the split, a `slim.dataset.Dataset`.
       labels: int64 [n] of its first n images.
       expected: float32 [n, classes], their probabilities by the evaluation.
+      needed_size: as for `export_check.predict_in_new_process`.
 
     Returns:
       A list of dicts, one for each model in `folder`: `name`, `megabytes`, `accuracy`,
@@ -70,7 +71,9 @@ def compare_predictions(form, folder, dataset, labels, expected):
     Raises:
       BadInput: a model predicts differently, or cannot be loaded.
     """
-    predictions = export_check.predict_in_new_process(form, folder, dataset, len(labels))
+    predictions = export_check.predict_in_new_process(
+        form, folder, dataset, len(labels), needed_size
+    )
     for name, given in predictions.items():
         difference = _largest_difference(given, expected)
         if name not in ROUNDED and not difference <= TOLERANCE:

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from tiny_run import CLASSES, make_dataset
 from tiny_serving import images_of_all_formats, pixels, predict_in_this_process, write_tiny_run
 from tolerance import float32_tolerance
 
+from datasets.shards import write_shards
 from datasets.splits import get_split
 from eval_flowers import build_evaluator
 from evaluation.evaluator import Evaluator
@@ -189,7 +191,7 @@ def test_moving_averages_replace_the_weights_in_an_export(
 
 
 def test_export_that_predicts_differently_is_refused(lenet_dir, tmp_path, monkeypatch):
-    def shifted(form, folder, dataset, count):
+    def shifted(form, folder, dataset, count, needed_size):
         ExportedModel(folder).close()
         probabilities = np.roll(np.eye(3, dtype=np.float32)[[0] * count], 1, axis=1)
         return {
@@ -290,3 +292,19 @@ def test_run_without_a_best_checkpoint_is_named(log_dir, tmp_path):
     shutil.copy(log_dir / "run.json", tmp_path)
     with pytest.raises(BadInput, match="no best checkpoint yet"):
         export(tmp_path, tmp_path / "exports")
+
+
+def test_export_of_large_photos_agrees_with_the_evaluation(tmp_path, monkeypatch):
+    """Both decode at a quarter of the size; single pixels of this noise would tell them apart."""
+    rng = np.random.default_rng(0)
+    for label in ("daisy", "roses"):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for index in range(3):
+            noise = rng.integers(0, 256, (120, 150, 3)).astype(np.uint8)
+            Image.fromarray(noise).save(tmp_path / "photos" / label / f"{index}.jpg", quality=95)
+    write_shards(tmp_path / "photos", tmp_path / "data", validation_fraction=0.5, progress=False)
+    run = {"labels": ["daisy", "roses"], "dataset_dir": str(tmp_path / "data")}
+    write_tiny_run(tmp_path / "log", **run)
+    predict_in_this_process(monkeypatch)
+    found = export(tmp_path / "log", tmp_path / "exports")
+    assert found["models"][0]["largest_difference"] < float32_tolerance(4)

@@ -8,7 +8,7 @@ from tiny_photos import tiny_photo
 from tiny_serving import LABELS, freeze_tiny, images_of_all_formats, pixels, tiny_run
 from tolerance import float32_tolerance
 
-from datasets.photos import ORIENTATION_TAG, make_photo
+from datasets.photos import ORIENTATION_TAG, upright_jpeg
 from nets.nets_factory import get_network_fn
 from serving import serving_graph
 from slim_on_tf2 import tf
@@ -82,7 +82,7 @@ def test_difference_between_a_file_and_its_conversion_to_rgb_jpeg(
     serving = serving_graph.build(tiny_run())
     original, converted = (
         session.run(serving.inputs, {serving.image_bytes: [image_bytes]})
-        for image_bytes in (file.getvalue(), make_photo(file.getvalue()).jpeg)
+        for image_bytes in (file.getvalue(), upright_jpeg(file.getvalue()))
     )
     limits = {"none": 0, "of JPEG encoding": 3 / 255, "large": 1}
     found = np.abs(original - converted).mean()

@@ -6,6 +6,7 @@ from system.errors import BadInput
 from training.optimizers import OPTIMIZERS, optimizers_with
 
 BALANCED = "balanced"  # the value of --class_weights that counts each class alike
+CACHES = ("encoded", "decoded")  # the values of --cache
 ON, OFF = "on", "off"  # the values of --xla
 RANGE_TEST = "range_test"  # the learning_rate_decay_type of --find_learning_rate
 DECAY_TYPES = ("exponential", "cosine", "polynomial", "fixed")
@@ -38,6 +39,12 @@ _RULES = [
         ("features_dir",),
         lambda flags: flags.head_init == "fit" or flags.trainable_scopes == HEAD,
         f"neither --head_init fit nor --trainable_scopes {HEAD}",
+    ),
+    (("cache_dir",), lambda flags: flags.cache is not None, "no --cache; give it too"),
+    (
+        ("cache",),
+        lambda flags: flags.trainable_scopes != HEAD,
+        f"--trainable_scopes {HEAD}, which reads features",
     ),
     (("class_weights",), lambda flags: not flags.balanced_sampling, "--balanced_sampling"),
     (

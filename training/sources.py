@@ -1,8 +1,10 @@
 """What a training reads and trains: images through the network, or features through its head."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from datasets.image_cache import cached
 from nets.nets_factory import get_network
 from nets.networks import find_network
 from preprocessing.preprocessing_factory import get_preprocessing
@@ -50,6 +52,9 @@ def get_source(flags, dataset, checkpoint):
             augmentation=flags.augmentation,
         )
         network = get_network(flags.model_name)
+        if flags.cache:
+            dataset = copy.copy(dataset)
+            dataset.cache = cached(dataset, flags.cache, flags.cache_dir)
         return Source(
             dataset,
             preprocess,
