@@ -31,6 +31,7 @@ SCHEME = "inception"
 CLASSES = ("one", "two")
 BATCH_SIZE = 32
 REFERENCE = "crops"
+PASSES = 10_000
 CORES = os.cpu_count() or 1
 
 
@@ -101,9 +102,11 @@ def training_reader(flags, dataset_dir, is_training, is_cached=False):
     split = get_split("train", dataset_dir)
     if is_cached:
         split.cache = cached(split, DECODED)
+    if not is_training:
+        split.data_sources = split.data_sources * PASSES  # one evaluation that does not end
 
     def dataset():
-        batches = load_batch(
+        return load_batch(
             split,
             BATCH_SIZE,
             height=flags.image_size,
@@ -111,7 +114,6 @@ def training_reader(flags, dataset_dir, is_training, is_cached=False):
             is_training=is_training,
             preprocess=get_preprocessing(SCHEME, is_training, augmentation=flags.augmentation),
         )
-        return batches if is_training else batches.repeat()
 
     return GraphReader(dataset)
 
