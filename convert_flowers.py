@@ -13,7 +13,12 @@ those in two classes are left out. dataset.json lists what was left out, and why
 import re
 from pathlib import Path
 
-from datasets.description import DESCRIPTION_FILE, MAX_SHARDS, check_destination
+from datasets.description import (
+    DESCRIPTION_FILE,
+    MAX_SHARDS,
+    check_destination,
+    similar_labels,
+)
 from datasets.photo_lists import list_photos
 from datasets.photos import LONGEST_SIDE
 from system.errors import BadInput
@@ -101,6 +106,12 @@ def print_counts(description):
         print(name.ljust(width), *(f"{count:10,}" for count in [*counts, sum(counts)]))
 
 
+def print_similar(description):
+    """Prints the classes whose names are almost the same, if any."""
+    for group in similar_labels(description["labels"]):
+        print(f"\nsimilar classes: {', '.join(map(repr, group))}; are they one?")
+
+
 def print_shrunk(description):
     """Prints how many photos were shrunk, if any."""
     if description["shrunk"]:
@@ -124,6 +135,7 @@ def main(flags):
     # Lists the photos, reads and checks each, groups equal ones, splits each class, writes shards.
     description = write_shards(**vars(flags))
     print_counts(description)
+    print_similar(description)
     print_shrunk(description)
     print_left_out(description, flags.dataset_dir)
     result = {

@@ -32,10 +32,10 @@ from datasets.examples import encoded_at
 from evaluation.comparison import compare_runs, comparison_lines
 from evaluation.evaluator import Evaluator, describe_metrics
 from evaluation.imagenet_split import open_imagenet_split
-from evaluation.metrics import compute_metrics, top_k_accuracy
+from evaluation.metrics import SUMMARY, compute_metrics, top_k_accuracy
 from evaluation.outputs import ShownImages, write_outputs
 from evaluation.plot_windows import show
-from evaluation.splits import get_run_split
+from evaluation.splits import default_eval_dir, get_run_split
 from evaluation.watch import new_checkpoints, wait_for_run
 from nets.features import penultimate
 from nets.nets_factory import get_arg_scope, get_network
@@ -85,7 +85,8 @@ def build_evaluator(run, dataset, batch_size, moving_averages=False, with_featur
         restorer = Restorer(moving_averages)
 
         # Streaming accuracy over all batches, and what is kept of each image.
-        accuracy, update_op = slim.metrics.streaming_accuracy(tf.argmax(logits, 1), batch["labels"])
+        predicted = tf.argmax(tf.nn.softmax(logits), 1)  # as in metrics.json, also where it rounds
+        accuracy, update_op = slim.metrics.streaming_accuracy(predicted, batch["labels"])
         with tf.control_dependencies([update_op]):
             labels = tf.identity(batch["labels"])
         fetches = {
@@ -128,7 +129,7 @@ def evaluate(
     run = with_precision(read_run(log_dir), mixed_precision)
     dataset = get_run_split(run, split, dataset_dir)
     evaluator = build_evaluator(run, dataset, batch_size, moving_averages, with_features=True)
-    eval_dir = eval_dir or Path(log_dir, "eval")
+    eval_dir = eval_dir or default_eval_dir(log_dir, split)
     return write_evaluation(evaluator, path, eval_dir, moving_averages, explain, log_dir)
 
 
@@ -240,8 +241,7 @@ def main(flags):
         print(describe_metrics(metrics))
         if not flags.watch:
             print("Written:", *metrics["written"], sep="\n  ")
-        names = ("checkpoint", "global_step", "split", "num_examples", "accuracy", "loss")
-        print(json.dumps({name: metrics[name] for name in (*names, "eval_dir")}), flush=True)
+        print(json.dumps({name: metrics[name] for name in SUMMARY}), flush=True)
         if flags.show:
             show([path for path in metrics["written"] if path.suffix == ".png"])
 

@@ -9,7 +9,7 @@ from datasets.dataset_factory import DATASETS
 from preprocessing.augmentations import AUGMENTATIONS
 from preprocessing.schemes import PREPROCESSING
 from system.errors import BadInput
-from system.flags import Parser, named_numbers, number, one_of, path, whole_number
+from system.flags import Parser, named_numbers, number, one_of, path, place, whole_number
 from system.precision_names import AUTO, PRECISIONS
 from training.flag_checks import EPOCHS, check_together, fill_in_dataset, fill_in_network
 from training.flag_rules import BALANCED, CACHES, DECAY_TYPES, HEAD, MODE_FLAGS, OFF, ON
@@ -49,7 +49,7 @@ def flags_parser(docstring=""):
     # Pretrained weights: the published ones, without the heads, whose shape is that of the classes.
     flag("checkpoint_path", "WHICH", path, None, "name, path or none (default the published one)")
     flag("checkpoints_dir", "DIR", path, None, "published checkpoints (default checkpoints)")
-    flag("checkpoints_mirror", "PLACE", path, None, "folder or URL of their archives")
+    flag("checkpoints_mirror", "PLACE", place, None, "folder or URL of their archives")
     flag("checkpoint_exclude_scopes", "A,B", str, None, "scopes not to restore (default the heads)")
     switch("restore_moving_averages", "start from the checkpoint's averages of the weights")
     switch("ignore_missing_vars", "initialize what the checkpoint lacks at random")

@@ -96,7 +96,7 @@ def train(flags, hooks=(), scaffold_fn=dict):
     check_splits(dataset, validation_dataset, flags.class_weights)
     schedule = make_schedule(flags, examples_per_epoch(dataset, flags.balanced_sampling))
     flags.mixed_precision = choose_run_precision(flags)
-    run = describe_run(flags, dataset)
+    run = describe_run(flags, dataset, validation_dataset)
     with lock_log_dir(flags.log_dir), tf.Graph().as_default():
         tf.set_random_seed(flags.seed)
         checkpoint, start_step = find_start(flags.log_dir, run, schedule)  # None, 0: new

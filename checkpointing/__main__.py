@@ -23,7 +23,7 @@ from checkpointing.published import CHECKPOINTS, HOST
 from keras_conversion.file_types import is_keras_file
 from nets.networks import find_network
 from system.errors import BadInput
-from system.flags import Parser, path, run_main
+from system.flags import Parser, path, place, run_main
 
 
 def parse_flags(argv=None):
@@ -38,7 +38,7 @@ def parse_flags(argv=None):
     flag("download", "NAME,...", str, None, "checkpoints; imagenet is that of --model_name")
     flag("inspect", "WHICH", path, None, "name, or path of a file, folder or archive")
     flag("checkpoints_dir", "DIR", path, None, "folder of the downloads (default checkpoints)")
-    flag("checkpoints_mirror", "PLACE", path, None, "folder or URL to get the archives from")
+    flag("checkpoints_mirror", "PLACE", place, None, "folder or URL to get the archives from")
     flags = parser.parse_args(argv)
     if flags.download is not None and flags.inspect is not None:
         raise BadInput("--download and --inspect cannot be combined; give one of them")
@@ -94,9 +94,9 @@ def download(names, model_name, checkpoints_dir, mirror):
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     if not wanted:
         raise BadInput(f"--download: expected names of published checkpoints, got {names!r}")
-    for place, name in enumerate(wanted):
-        wanted[place] = check_checkpoint_path(name, model_name if name == IMAGENET else None)
-        if wanted[place] not in CHECKPOINTS:
+    for index, name in enumerate(wanted):
+        wanted[index] = check_checkpoint_path(name, model_name if name == IMAGENET else None)
+        if wanted[index] not in CHECKPOINTS:
             raise BadInput(f"--download: expected a published checkpoint, got {name!r}")
     found = {name: fetch_published(name, checkpoints_dir, mirror) for name in wanted}
     for name, checkpoint in found.items():

@@ -14,6 +14,7 @@ import collections
 import json
 import os
 import re
+import unicodedata
 from pathlib import Path
 
 from system.errors import BadInput
@@ -117,8 +118,8 @@ def read_labels(dataset_dir):
     """Returns the names of the classes in the order of their labels, a list of str.
 
     Raises:
-      BadInput: `labels.txt` is missing, empty or not UTF-8 text; a line is not `number:name`; or
-        the numbers are not 0 to n - 1, each once.
+      BadInput: `labels.txt` is missing, empty or not UTF-8 text; a line is not `number:name`; two
+        names are equal; or the numbers are not 0 to n - 1, each once.
     """
     path = Path(dataset_dir) / LABELS_FILE
     try:
@@ -135,16 +136,38 @@ def read_labels(dataset_dir):
         label, colon, name = line.partition(":")
         if not line.strip():
             continue
-        if not (colon and name and label.isdecimal()) or int(label) in names:
+        if not (colon and name.strip() and label.isdecimal()) or int(label) in names:
             raise BadInput(
                 f"{path}: line {number} is {line[:80]!r}, expected number:name, each number once"
             )
         names[int(label)] = name
+    _refuse_equal_names(path, names)
     if not names or sorted(names) != list(range(len(names))):
         raise BadInput(
             f"{path}: expected the labels 0 to n - 1 without a gap, got {sorted(names)[:20]}"
         )
     return [names[label] for label in sorted(names)]
+
+
+def _refuse_equal_names(path, names):
+    """Raises `BadInput` if two of the labels in `names`, label -> name, have the same name."""
+    labels_of = {}
+    for label, name in names.items():
+        first = labels_of.setdefault(name, label)
+        if first != label:
+            raise BadInput(
+                f"{path}: the labels {first} and {label} are both {name!r}; each class needs a "
+                "name of its own, or its images one label"
+            )
+
+
+def similar_labels(labels):
+    """Returns the groups of names that differ only in case, spaces or Unicode form, a list."""
+    groups = collections.defaultdict(list)
+    for label in labels:
+        folded = unicodedata.normalize("NFKC", label).casefold()
+        groups[" ".join(folded.split())].append(label)
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def write_description(dataset_dir, description):

@@ -84,6 +84,7 @@ class Evaluator:
             "checkpoint": evaluation.checkpoint,
             "global_step": evaluation.global_step,
             "split": self.dataset.split_name,
+            "is_of_training_dataset": getattr(self.dataset, "is_of_run", None),
             "evaluated_at": datetime.datetime.now().isoformat(" ", "minutes"),
             "network": self.run.model_name,
             "image_size": self.run.image_size,

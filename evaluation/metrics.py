@@ -10,6 +10,8 @@ import scipy.stats
 
 from system.files import atomic_write
 
+# What the last line of eval_flowers.py says.
+SUMMARY = ("checkpoint", "global_step", "split", "num_examples", "accuracy", "loss", "eval_dir")
 TOP_K = (1, 2, 3, 5)
 CALIBRATION_BINS = 15  # the number that Guo et al. (2017) use in their tables
 

@@ -16,7 +16,7 @@ from keras_conversion.file_types import KERAS_SUFFIXES
 from nets.imagenet_classes import class_names
 from nets.networks import NETWORKS, check_image_size, find_network
 from system.errors import BadInput
-from system.flags import checked_value, path, whole_number
+from system.flags import checked_value, path, place, whole_number
 from system.precision_names import AUTO
 from training.run_record import PACKAGES, Run
 
@@ -124,7 +124,7 @@ def find_published(
         run,
         where,
         checked_value("checkpoints_dir", path, checkpoints_dir),
-        checked_value("checkpoints_mirror", path, checkpoints_mirror),
+        checked_value("checkpoints_mirror", place, checkpoints_mirror),
     )
 
 
@@ -134,7 +134,7 @@ def add_flags(parser):
     flag("model_name", "NAME", str, None, "published network, instead of a run")
     flag("checkpoint_path", "WHICH", path, None, "its checkpoint: name, path (default published)")
     flag("checkpoints_dir", "DIR", path, None, "published checkpoints (default checkpoints)")
-    flag("checkpoints_mirror", "PLACE", path, None, "folder or URL of their archives")
+    flag("checkpoints_mirror", "PLACE", place, None, "folder or URL of their archives")
     flag("image_size", "PX", whole_number(1), None, "side of its input (default the network's)")
 
 

@@ -119,6 +119,12 @@ def _headline(metrics, predictions):
     }
 
 
+def _split(metrics):
+    if metrics.get("is_of_training_dataset") is False:
+        return f"{metrics['split']}, of another dataset than the training"
+    return metrics["split"]
+
+
 def _metrics(metrics):
     """The metrics below the headline: pairs of name and text."""
     loss = metrics["loss"]
@@ -129,7 +135,7 @@ def _metrics(metrics):
     shown += [
         ("Expected calibration error", percent(metrics["expected_calibration_error"], 1)),
         ("Images", f"{metrics['num_examples']:,}"),
-        ("Split", metrics["split"]),
+        ("Split", _split(metrics)),
         ("Step", f"{metrics['global_step']:,}"),
     ]
     optional = {

@@ -1,5 +1,6 @@
 """What a training says of a small or imbalanced collection of images at its start."""
 
+from datasets.description import similar_labels
 from evaluation.metrics import wilson_interval
 
 FEW_TRAINING_IMAGES = 10  # of a class
@@ -10,16 +11,20 @@ NOTABLE_RATIO = 3  # of the largest class to the smallest
 
 
 def describe_splits(flags, dataset, validation_dataset):
-    """Returns the lines about few images and class imbalance, a list of str.
+    """Returns the lines about similar names, few images and class imbalance, a list of str.
 
     Args:
       flags: the flags of train_flowers.py.
       dataset: the training split, a `slim.dataset.Dataset`.
       validation_dataset: the validation split.
     """
+    lines = [
+        f"Similar classes: {', '.join(map(repr, group))}; are they one?"
+        for group in similar_labels(dataset.class_counts)
+    ]
     counts, validated = dataset.class_counts, validation_dataset.class_counts
     few = [name for name, count in counts.items() if count < FEW_TRAINING_IMAGES]
-    lines = [
+    lines += [
         f"Few images: {name} has {counts[name]} training images and {_interval(validated[name])}"
         for name in few[:MOST_LINES]
     ]

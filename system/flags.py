@@ -7,6 +7,7 @@ import errno
 import math
 import numbers
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -15,6 +16,8 @@ from system.console import discard_output
 from system.errors import BadInput
 from system.signals import end_on_sigterm
 
+SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # of an address, such as gs://
+URL = re.compile(r"(https?|file)://")
 LARGEST = 3.4e38  # about the largest float32
 
 
@@ -155,10 +158,19 @@ def boolean(text):
 
 
 def path(text):
-    """A flag type: the path of a file or folder, not empty."""
+    """A flag type: the path of a local file or folder, not empty; `~` is the home folder."""
     if not text.strip():
         raise argparse.ArgumentTypeError(f"expected a path, got {text!r}")
-    return text
+    if SCHEME.match(text):
+        raise argparse.ArgumentTypeError(
+            f"expected a local path, got {text!r}; copy it here first, or mount it as a folder"
+        )
+    return str(Path(text).expanduser()) if text.startswith("~") else text
+
+
+def place(text):
+    """A flag type: a local path, or an address that begins with http, https or file."""
+    return text if URL.match(text) else path(text)
 
 
 def one_of(names):

@@ -1,3 +1,4 @@
+import argparse
 import subprocess
 import sys
 from pathlib import Path
@@ -5,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from system.errors import BadInput
-from system.flags import Parser, number, one_of, path, run_main, whole_number
+from system.flags import Parser, number, one_of, path, place, run_main, whole_number
 
 ROOT = Path(__file__).parent.parent
 
@@ -30,6 +31,16 @@ def parser():
         (["--rate", "0"], "--rate: expected a number at most 1 and above 0, got '0'"),
         (["--rate", "nan"], "--rate: expected a number at most 1 and above 0, got 'nan'"),
         (["--place", ""], "--place: expected a path, got ''"),
+        (
+            ["--place", "gs://bucket/run"],
+            "--place: expected a local path, got 'gs://bucket/run'; copy it here first, or mount "
+            "it as a folder",
+        ),
+        (
+            ["--place", "file:///run"],
+            "--place: expected a local path, got 'file:///run'; copy it here first, or mount it as "
+            "a folder",
+        ),
         (["--rate", "1e39"], "--rate: expected a number at most 1 and above 0, got '1e39'"),
         (["--rate", "inf"], "--rate: expected a number at most 1 and above 0, got 'inf'"),
         (["--rate", "x"], "--rate: expected a number at most 1 and above 0, got 'x'"),
@@ -168,3 +179,16 @@ finally:
     lines = done.stdout.splitlines()
     assert len(lines) <= (90 if script == "train_flowers" else 50)
     assert max(map(len, lines)) <= 111
+
+
+def test_tilde_is_the_home_folder(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    assert parser().parse_args(["--place=~/run"]).place == "/home/me/run"
+    assert parser().parse_args(["--place", "runs/~x"]).place == "runs/~x"
+
+
+def test_place_may_be_an_address():
+    for address in ("https://example.org/a", "http://example.org", "file:///mirror"):
+        assert place(address) == address
+    with pytest.raises(argparse.ArgumentTypeError, match="local path, got 's3://mirror'"):
+        place("s3://mirror")

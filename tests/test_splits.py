@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from tiny_photos import write_photos
 
+from datasets.description import similar_labels
 from datasets.examples import write_examples
 from datasets.shards import write_shards
 from datasets.splits import get_split
@@ -250,3 +251,24 @@ def test_contradictory_labels_are_refused(flowers):
     (flowers / "labels.txt").write_text("0:roses\n1:daisy\n")
     with pytest.raises(BadInput, match=r"has the labels daisy, roses, but labels.txt roses, daisy"):
         get_split("train", flowers)
+
+
+def test_two_labels_of_one_name_are_refused(flowers):
+    (flowers / "labels.txt").write_text("0:daisy\n1:roses\n2:daisy\n")
+    with pytest.raises(BadInput, match=r"labels.txt: the labels 0 and 2 are both 'daisy'"):
+        get_split("train", flowers)
+
+
+def test_name_of_spaces_is_refused(flowers):
+    (flowers / "labels.txt").write_text("0:daisy\n1:  \n")
+    with pytest.raises(BadInput, match="line 2 is '1:  ', expected number:name"):
+        get_split("train", flowers)
+
+
+def test_similar_names_are_grouped():
+    labels = ["Rose", "rose", "tulip", "r\u00f6te", "ro\u0308te", "big  rose", "Big rose"]
+    assert similar_labels(labels) == [
+        ["Rose", "rose"],
+        ["r\u00f6te", "ro\u0308te"],
+        ["big  rose", "Big rose"],
+    ]

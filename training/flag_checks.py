@@ -4,6 +4,7 @@ from pathlib import Path
 
 from checkpointing.checkpoint_path import NONE, check_checkpoint_path
 from checkpointing.files import refuse_glob_characters
+from checkpointing.scope_names import in_scopes, split_scopes
 from datasets import dataset_factory
 from datasets.dataset_factory import DEFAULT_DATASET
 from datasets.description import find_shards, read_labels
@@ -12,7 +13,7 @@ from system.errors import BadInput
 from system.files import has_files
 from training.flag_rules import MODE_FLAGS, check_effects, check_features
 from training.recipes import apply_recipe
-from training.run_checkpoints import BestCheckpoint, find_weights, saved_checkpoints
+from training.run_checkpoints import BestCheckpoint, find_weights, owner_of, saved_checkpoints
 from training.run_record import read_run
 
 EPOCHS = 70  # of 10 images per step: one GPU's night
@@ -49,6 +50,25 @@ def check_together(flags, given):
         return  # a resumed run does not read its initial weights
     flags.checkpoint_path = check_checkpoint_path(flags.checkpoint_path, flags.model_name)
     check_features(flags, network.head_scopes)
+    check_restored_head(flags, network.head_scopes)
+
+
+def check_restored_head(flags, head_scopes):
+    """Refuses to restore a head from a run with other classes, even if there are as many.
+
+    Raises:
+      BadInput: the classes of the checkpoint's run are not those of the dataset.
+    """
+    owner = owner_of(flags.checkpoint_path)
+    if in_scopes(head_scopes[0], split_scopes(flags.checkpoint_exclude_scopes)) or not owner:
+        return
+    labels = read_run(owner).labels
+    if has_files(flags.dataset_dir) and read_labels(flags.dataset_dir) != labels:
+        raise BadInput(
+            f"--checkpoint_path {flags.checkpoint_path}: the head is of the classes "
+            f"{', '.join(labels)}, not of {', '.join(read_labels(flags.dataset_dir))}; leave "
+            "--checkpoint_exclude_scopes out, which starts a new one"
+        )
 
 
 def fill_in_earlier_run(flags, given, log_dir):

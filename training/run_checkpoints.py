@@ -9,7 +9,10 @@ from pathlib import Path
 from checkpointing.files import locate_checkpoint
 from system.errors import BadInput
 from system.files import atomic_write
+from training.run_record import read_run
 
+# Settings of a run without which its weights mean something else.
+WHAT_WEIGHTS_NEED = ("model_name", "labels", "image_size", "preprocessing_name", "use_grayscale")
 # What --best_by compares: metric -> whether a higher value is better.
 CRITERIA = {"accuracy": True, "loss": False, "balanced_accuracy": True}
 
@@ -22,7 +25,7 @@ def find_checkpoint(log_dir, which="best"):
       which: "best", "latest", or a path.
 
     Raises:
-      BadInput: there is no such checkpoint.
+      BadInput: there is no such checkpoint, or it is of a run with another network or classes.
     """
     if which == "best":
         best = BestCheckpoint(log_dir)
@@ -34,6 +37,7 @@ def find_checkpoint(log_dir, which="best"):
         return locate_checkpoint(best.checkpoint)
     if which == "latest":
         return locate_checkpoint(log_dir)
+    refuse_other_run(which, log_dir)
     exists = Path(which).exists() or Path(f"{which}.index").exists()
     if not (Path(which).parent.name or exists):
         raise BadInput(
@@ -41,6 +45,42 @@ def find_checkpoint(log_dir, which="best"):
             f"{Path(log_dir, 'model.ckpt-100')}"
         )
     return locate_checkpoint(which)
+
+
+def owner_of(checkpoint):
+    """Returns the folder of the run that a checkpoint is of, by its run.json; None without one.
+
+    Args:
+      checkpoint: a path, of the checkpoint or of a folder with some.
+    """
+    path = Path(checkpoint)
+    for folder in (path, path.parent, path.parent.parent):  # the last for those in best/
+        if (folder / "run.json").is_file():
+            return folder
+    return None
+
+
+def refuse_other_run(checkpoint, log_dir):
+    """Raises `BadInput` if a checkpoint is of another run with another network, images or classes.
+
+    Args:
+      checkpoint: a path.
+      log_dir: the folder of the run that is to use it.
+    """
+    owner = owner_of(checkpoint)
+    if owner is None or owner.resolve() == Path(log_dir).resolve():
+        return
+    there, here = read_run(owner), read_run(log_dir)
+    differences = [
+        f"{name} {getattr(there, name)} there, {getattr(here, name)} in {log_dir}"
+        for name in WHAT_WEIGHTS_NEED
+        if getattr(there, name) != getattr(here, name)
+    ]
+    if differences:
+        raise BadInput(
+            f"--checkpoint {checkpoint} is of the run {owner} ({'; '.join(differences)}); give "
+            f"--log_dir {owner}"
+        )
 
 
 def find_weights(log_dir, which="best", moving_averages=False):

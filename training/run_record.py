@@ -5,6 +5,7 @@ read it.
 """
 
 import dataclasses
+import hashlib
 import json
 from dataclasses import MISSING, dataclass, field
 from importlib.metadata import version
@@ -48,6 +49,7 @@ class Run:
     num_examples: int = field(metadata=_FIXED)
     flags: dict
     versions: dict
+    split_digests: dict = field(default_factory=dict)  # name -> `split_digest`; {} if not recorded
     mixed_precision: str = field(metadata=_FIXED, default=OFF)
     moving_average_decay: float | None = field(metadata=_FIXED, default=None)
     accumulate_steps: int = field(metadata=_FIXED, default=1)
@@ -58,12 +60,13 @@ class Run:
     ended: bool = False  # whether nothing is left to train: last step reached, or loss diverged
 
 
-def describe_run(flags, dataset):
+def describe_run(flags, dataset, validation_dataset):
     """Returns the `Run` of a training.
 
     Args:
       flags: the flags of train_flowers.py, after `train_flags.check_together`.
       dataset: the training split, a `slim.dataset.Dataset`.
+      validation_dataset: the validation split.
     """
     names = {each.name for each in dataclasses.fields(Run)}
     settings = {name: value for name, value in vars(flags).items() if name in names}
@@ -72,10 +75,22 @@ def describe_run(flags, dataset):
         "dataset_name": dataset.name,
         "dataset_dir": str(Path(flags.dataset_dir).resolve()),
         "num_examples": dataset.num_samples,
+        "split_digests": {
+            split.split_name: split_digest(split.digests) for split in (dataset, validation_dataset)
+        },
         "flags": dict(vars(flags)),
         "versions": {package: version(package) for package in PACKAGES},
     }
     return Run(**settings)
+
+
+def split_digest(digests):
+    """Returns the identity of a split, of its images and their order.
+
+    Args:
+      digests: the SHA-256 of each of its shards, in order.
+    """
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def write_run(log_dir, run):
@@ -102,7 +117,8 @@ def read_run(log_dir):
     except (ValueError, TypeError) as error:
         raise BadInput(f"{path} is not the JSON of a run ({error}); {cure}") from error
     fields = dataclasses.fields(Run)
-    lacking = [x.name for x in fields if x.default is MISSING and x.name not in settings]
+    required = [x.name for x in fields if x.default is x.default_factory is MISSING]
+    lacking = [name for name in required if name not in settings]
     if lacking:
         raise BadInput(f"{path} lacks {', '.join(lacking)}; {cure}")
     run = Run(**{x.name: settings[x.name] for x in fields if x.name in settings})
@@ -140,3 +156,10 @@ def check_same_run(old, new, log_dir):
             f"--log_dir {log_dir} holds another run ({'; '.join(differences)}): give the same "
             "flags to resume it, or another --log_dir"
         )
+    for split, digest in old.split_digests.items():
+        if new.split_digests.get(split, digest) != digest:
+            raise BadInput(
+                f"--log_dir {log_dir} holds a run on other images: the split {split} of "
+                f"{new.dataset_dir} is not that of its training; give --dataset_dir the same "
+                "dataset, or another --log_dir"
+            )
