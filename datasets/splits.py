@@ -29,6 +29,7 @@ FEATURES = {
     "image/class/text": tf.FixedLenFeature([], tf.string, default_value=""),
     "image/filename": tf.FixedLenFeature([], tf.string, default_value=""),
 }
+LEAST_BYTES = 16  # of a record: its length and two checksums
 ITEMS = {
     "image": "The decoded image: uint8 [height, width, 3].",
     "encoded": "The encoded image, JPEG or PNG: string [].",
@@ -175,6 +176,12 @@ def _check_shards(dataset_dir, name, split_name, shards):
             raise BadInput(
                 f"{path}: has {path.stat().st_size:,} bytes, expected {shard['bytes']:,}; it was "
                 "truncated or replaced; copy it again or convert again"
+            )
+        if shard["bytes"] < LEAST_BYTES * shard["num_examples"]:
+            raise BadInput(
+                f"{path}: has {shard['bytes']:,} bytes, too few for the {shard['num_examples']:,} "
+                f"records that {DESCRIPTION_FILE} counts; delete {DESCRIPTION_FILE} to count them "
+                "again"
             )
         # Copying changes times too, so the digest of a newer shard decides.
         if path.stat().st_mtime_ns > counted_at and file_digest(path) != shard["sha256"]:

@@ -30,7 +30,7 @@ def test_run_is_read_back_as_written(tmp_path):
 
 def test_flag_added_since_the_run_was_recorded_is_not_a_change():
     new = dataclasses.replace(RUN, flags={"batch_size": 8, "use_grayscale": False})
-    assert changed_flags(RUN, new) == ["batch_size: was 4, is now 8"]
+    assert changed_flags(RUN, new) == [("batch_size", 4, 8)]
 
 
 def test_run_without_use_grayscale_is_in_color(tmp_path):
@@ -87,7 +87,7 @@ def test_changed_flags_are_described():
     assert changed_flags(RUN, dataclasses.replace(RUN, flags={"batch_size": 4})) == []
     old = dataclasses.replace(RUN, flags={"batch_size": 4, "seed": None, "log_dir": "a"})
     new = dataclasses.replace(RUN, flags={"batch_size": 4, "seed": 1, "log_dir": "b"})
-    assert changed_flags(old, new) == ["seed: was None, is now 1"]
+    assert changed_flags(old, new) == [("seed", None, 1)]
 
 
 def test_run_may_resume_with_other_flags_and_dataset_dir():

@@ -14,7 +14,7 @@ from training import session as training_session
 from training.disk_space import check_disk_space
 from training.session import get_scaffold, managed_session, training_config
 
-PLAIN = {"mixed_precision": "off", "xla": "off", "recompute": False}
+PLAIN = {"batch_size": 8, "mixed_precision": "off", "xla": "off", "recompute": False}
 
 
 def run_steps(log_dir, steps, save_steps=None, init_fn=NO_VALUES):

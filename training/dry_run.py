@@ -64,6 +64,7 @@ def dry_run(flags, train):
         trial = type(flags)(**vars(flags))
         trial.log_dir = str(Path(folder, "run"))
         trial.features_dir, trial.max_minutes = str(Path(folder, "features")), None
+        trial.cache_dir = str(Path(folder, "cache")) if flags.cache_dir else None
         result = train(trial, [hook])
     if result["steps"] < SKIPPED + TIMED:
         raise BadInput(

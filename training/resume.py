@@ -43,16 +43,27 @@ def find_start(log_dir, run, schedule):
         check_same_run(old, run, log_dir)
         # The initial weights stay on record; they are not read again.
         run.flags.update({name: old.flags.get(name) for name in INITIAL_WEIGHTS_FLAGS})
-        for change in changed_flags(old, run):
-            print(f"Changed: {change}", flush=True)
-    write_run(log_dir, run)
     if not checkpoint:
+        write_run(log_dir, run)
         return None, 0
     step = global_step_of(checkpoint)
     same_budget = old.flags.get("max_minutes") == run.flags.get("max_minutes")
     if old.time_is_up and same_budget:
         schedule.last_step = min(step, schedule.last_step)
+    if step < schedule.last_step:  # else run.json keeps the flags that the weights came from
+        _record_changes(log_dir, old, run, step)
     return checkpoint, step
+
+
+def _record_changes(log_dir, old, run, step):
+    """Prints the flags that change at a step, and adds them to the history of run.json."""
+    changes = changed_flags(old, run)
+    for name, before, after in changes:
+        print(f"Changed: {name}: was {before}, is now {after}", flush=True)
+    run.history[:] = old.history + [
+        {"step": step, "flag": name, "old": before, "new": after} for name, before, after in changes
+    ]
+    write_run(log_dir, run)
 
 
 def latest_valid_checkpoint(log_dir):

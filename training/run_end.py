@@ -16,8 +16,9 @@ def end_run(log_dir, succeeded, time_is_up=False):
       time_is_up: whether --max_minutes ended the run before its last step.
     """
     write_session_end(log_dir, succeeded)
-    run = dataclasses.replace(read_run(log_dir), ended=True, time_is_up=time_is_up)
-    write_run(log_dir, run)
+    run = read_run(log_dir)
+    time_is_up = time_is_up or run.time_is_up  # of an earlier start that this one repeated
+    write_run(log_dir, dataclasses.replace(run, ended=True, time_is_up=time_is_up))
 
 
 def describe_result(log_dir, step, validation, stop):

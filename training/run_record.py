@@ -56,6 +56,7 @@ class Run:
     balanced_sampling: bool = field(metadata=_FIXED, default=False)
     layer_decay: float | None = field(metadata=_FIXED, default=None)
     learning_rate_multipliers: str | None = field(metadata=_FIXED, default=None)
+    history: list = field(default_factory=list)  # flags changed on resume: step, flag, old, new
     time_is_up: bool = False  # whether --max_minutes ended it before its last step
     ended: bool = False  # whether nothing is left to train: last step reached, or loss diverged
 
@@ -135,10 +136,10 @@ def _check(run, path):
 
 
 def changed_flags(old, new):
-    """Describes each flag, other than paths, whose value differs between two starts of a run."""
+    """Returns (name, old, new) of each flag that differs between two starts, except paths."""
     ignored = ("_dir", "_path", "_scopes", "_mirror")
     return [
-        f"{name}: was {old.flags[name]}, is now {value}"
+        (name, old.flags[name], value)
         for name, value in new.flags.items()
         if not name.endswith(ignored) and name in old.flags and old.flags[name] != value
     ]

@@ -9,6 +9,7 @@ from system.device import session_config
 from training.disk_space import check_disk_space
 from training.failures import Diverged
 from training.flag_rules import ON
+from training.normalization import describe_normalization
 from training.recomputation import mark_recomputed
 
 SECONDS_BETWEEN_CHECKPOINTS = 600
@@ -49,7 +50,8 @@ def managed_session(flags, scaffold, hooks=()):
     minutes. A run that is killed before begins anew, with the same initial weights.
 
     Args:
-      flags: the flags of train_flowers.py: `log_dir`, `save_steps` and `mixed_precision`.
+      flags: the flags of train_flowers.py: `log_dir`, `save_steps`, `batch_size`, and how a step is
+        computed: `mixed_precision`, `xla`, `recompute`.
       scaffold: a `tf.train.Scaffold` with a saver.
       hooks: `tf.train.SessionRunHook`s, called before the checkpoint is saved.
 
@@ -58,6 +60,8 @@ def managed_session(flags, scaffold, hooks=()):
     """
     if flags.recompute:
         mark_recomputed()
+    for line in describe_normalization(flags.batch_size):
+        print(line, flush=True)
     most = CHECKPOINTS_KEPT + 1  # and the best
     check_disk_space(flags.log_dir, tf.global_variables(), most)
     return tf.train.MonitoredTrainingSession(
