@@ -22,7 +22,16 @@ from datasets.description import (
 from datasets.photo_lists import list_photos
 from datasets.photos import LONGEST_SIDE
 from system.errors import BadInput
-from system.flags import Parser, number, one_of, parse_early, path, run_main, whole_number
+from system.flags import (
+    Parser,
+    number,
+    one_of,
+    parse_early,
+    path,
+    run_main,
+    seed_number,
+    whole_number,
+)
 
 MAX_LISTED = 10
 
@@ -41,7 +50,7 @@ def parse_flags(argv=None):
     # A tenth of the flowers, 367 photos, measures an accuracy of 90 % to within three points.
     flag("validation_fraction", "X", number(above=0, below=1), 0.1, "held out of each class")
     flag("test_fraction", "X", number(0, below=1), 0.0, "the same for a test split; 0 for none")
-    flag("seed", "N", whole_number(), 0, "selects the photos that are held out")
+    flag("seed", "N", seed_number, 0, "selects the photos that are held out")
     # Photos of 12 megapixels take ten times as long to decode, in every epoch.
     flag("longest_side", "PX", whole_number(), LONGEST_SIDE, "shrink larger photos; 0 keeps them")
     # Most collections have a few broken files, which dataset.json lists.

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from evaluation.metrics import wilson_interval
-from system.flags import Parser, run_main, whole_number
+from system.flags import Parser, run_main, seed_number
 
 DEMO = Path("demo")  # everything that the demo writes
 # A quarter of the images are held out: 250 flowers measure 70 % to within six points.
@@ -104,7 +104,7 @@ def print_table(results, num_images):
 def main():
     """Runs the demo; returns 1 if fine-tuning does not lead by `LEAD`."""
     parser = Parser(__doc__)
-    parser.flag("seed", "N", whole_number(0), 0, "seed of the images and of the trainings")
+    parser.flag("seed", "N", seed_number, 0, "seed of the images and of the trainings")
     flags = parser.parse_args()
     started = time.monotonic()
     os.chdir(Path(__file__).resolve().parent)

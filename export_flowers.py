@@ -29,7 +29,7 @@ def parse_flags(argv=None):
     flag("log_dir", "DIR", path, "runs/flowers", "run folder, written by train_flowers.py")
     flag("export_dir", "DIR", path, None, "folder of the versions (default exports/ and the run's)")
     flag("format", "NAME", one_of(versions.FORMATS), "saved_model", ", ".join(versions.FORMATS))
-    flag("version", "N", whole_number(1), None, "version number (default the next free one)")
+    flag("version", "N", versions.number, None, "version number (default the next free one)")
     flag("checkpoint", "WHICH", str, "best", "best, latest, or a path")
     switch("moving_averages", "export these instead of the raw weights")
     flag("split", "NAME", str, "validation", "split to compare on")
@@ -104,7 +104,7 @@ def export(
         version exists; or the export predicts differently.
     """
     format = checked_value("format", one_of(versions.FORMATS), str(format))
-    version = checked_value("version", whole_number(1), version)
+    version = checked_value("version", versions.number, version)
     num_photos = checked_value("num_photos", whole_number(1), num_photos)
     moving_averages = checked_value("moving_averages", boolean, str(moving_averages))
     export_dir = checked_value("export_dir", path, export_dir or "")

@@ -9,7 +9,17 @@ from datasets.dataset_factory import DATASETS
 from preprocessing.augmentations import AUGMENTATIONS
 from preprocessing.schemes import PREPROCESSING
 from system.errors import BadInput
-from system.flags import Parser, named_numbers, number, one_of, path, place, whole_number
+from system.flags import (
+    Parser,
+    named_numbers,
+    number,
+    one_of,
+    path,
+    pixels,
+    place,
+    seed_number,
+    whole_number,
+)
 from system.precision_names import AUTO, PRECISIONS
 from training.flag_checks import EPOCHS, check_together, fill_in_dataset, fill_in_network
 from training.flag_rules import BALANCED, CACHES, DECAY_TYPES, HEAD, MODE_FLAGS, OFF, ON
@@ -29,7 +39,7 @@ def flags_parser(docstring=""):
     """Returns the `Parser` of a training; the defaults are the tutorial's."""
     parser = Parser(docstring)
     flag, switch = parser.flag, parser.switch
-    steps, positive = whole_number(1), number(above=0)
+    steps, positive, length = whole_number(1), number(above=0), number(above=0, most=1e6)
     share, decay = number(least=0, below=1), number(above=0, below=1)
 
     flag("dataset_name", "NAME", path, None, f"dataset to download: {', '.join(DATASETS)}")
@@ -40,7 +50,7 @@ def flags_parser(docstring=""):
     flag("cache_dir", "DIR", path, None, "keep them in a file of this folder instead")
     # The network, and what its images look like.
     flag("model_name", "NAME", str, "inception_resnet_v2", "network")
-    flag("image_size", "PX", steps, None, "side of its input (default the network's)")
+    flag("image_size", "PX", pixels, None, "side of its input (default the network's)")
     scale = number(above=0, most=2)
     flag("train_image_scale", "X", scale, 1.0, "training crops as a fraction of --image_size")
     schemes = one_of(PREPROCESSING)
@@ -66,33 +76,27 @@ def flags_parser(docstring=""):
     flag("recipe", "NAME", one_of(RECIPES), "tutorial", "values of other flags: docs/recipes.md")
     flag("batch_size", "N", steps, 10, "images per step")
     flag("accumulate_steps", "N", steps, 1, "batches per step, whose gradients are averaged")
-    flag("num_epochs", "X", positive, None, f"passes over the training split (default {EPOCHS})")
+    flag("num_epochs", "X", length, None, f"passes over the training split (default {EPOCHS})")
     flag("max_number_of_steps", "N", whole_number(0), None, "last step, instead of --num_epochs")
-    flag("max_minutes", "X", positive, None, "minutes for this start; shortens the run to fit")
+    flag("max_minutes", "X", length, None, "minutes for this start; shortens the run to fit")
     flag(
         "early_stopping_epochs",
         "X",
-        positive,
+        length,
         None,
         "epochs without a better validation that end the run",
     )
-    flag(
-        "best_by",
-        "METRIC",
-        one_of(CRITERIA),
-        "accuracy",
-        f"of the best: {', '.join(CRITERIA)}",
-    )
+    flag("best_by", "METRIC", one_of(CRITERIA), "accuracy", f"of the best: {', '.join(CRITERIA)}")
     flag("trainable_scopes", "A,B", str, None, f"scopes to train, or {HEAD} (default all)")
-    flag("seed", "N", whole_number(0), 0, "seed of shuffling, augmentation and initial weights")
+    flag("seed", "N", seed_number, 0, "seed of shuffling, augmentation and initial weights")
     # Adam at a fifth of its usual rate spares the pretrained weights; the rate decays in stairs.
     flag("learning_rate", "X", positive, 0.0002, "initial learning rate, after the warmup")
     kinds = one_of(DECAY_TYPES)
     flag("learning_rate_decay_type", "HOW", kinds, "exponential", ", ".join(DECAY_TYPES))
     flag("learning_rate_decay_factor", "X", number(above=0, most=1), 0.7, "of each decay")
-    flag("num_epochs_per_decay", "X", positive, 2.0, "epochs between decays")
+    flag("num_epochs_per_decay", "X", length, 2.0, "epochs between decays")
     flag("end_learning_rate", "X", number(least=0), 0.0, "final rate of cosine and polynomial")
-    flag("warmup_epochs", "X", number(least=0), 0.0, "epochs in which the rate grows from zero")
+    flag("warmup_epochs", "X", number(0, most=1e6), 0.0, "epochs in which the rate grows from zero")
     multipliers = named_numbers()
     flag("learning_rate_multipliers", "A=X,...", multipliers, None, "of the rate, by scope")
     flag(

@@ -20,7 +20,7 @@ from keras_conversion.file_types import is_keras_file
 from keras_conversion.layers import APPLICATIONS, find_application
 from nets.networks import check_image_size, find_network
 from system.errors import BadInput
-from system.flags import Parser, number, one_of, path, run_main, whole_number
+from system.flags import Parser, number, one_of, path, pixels, run_main, seed_number, whole_number
 
 HEAD_LEARNING_RATE = 1e-3
 DROPOUT = 0.2
@@ -34,9 +34,9 @@ def parse_flags(argv=None):
     flag("dataset_dir", "DIR", path, "data/flowers", "TFRecords")
     flag("model_name", "NAME", one_of(tuple(APPLICATIONS)), "mobilenet_v1", "network")
     flag("checkpoint_path", "WHICH", path, None, "pretrained weights (default the published ones)")
-    flag("image_size", "PX", whole_number(1), None, "side of its input (default the network's)")
+    flag("image_size", "PX", pixels, None, "side of its input (default the network's)")
     flag("batch_size", "N", whole_number(1), 32, "images per step")
-    flag("seed", "N", whole_number(0), 0, "seed of shuffling, augmentation and the head")
+    flag("seed", "N", seed_number, 0, "seed of shuffling, augmentation and the head")
     flag("head_epochs", "N", whole_number(0), 2, "epochs that train the head alone")
     flag("epochs", "N", whole_number(0), 4, "epochs that train all layers")
     flag("learning_rate", "X", number(above=0), 0.0001, "of these")

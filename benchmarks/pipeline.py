@@ -25,7 +25,7 @@ from pathlib import Path
 
 from benchmarks.photos import size, write_random_photos
 from preprocessing.augmentations import AUGMENTATIONS, NONE, PUBLISHED
-from system.flags import Parser, one_of, path, run_main, whole_number
+from system.flags import Parser, one_of, path, pixels, run_main, whole_number
 
 SCHEME = "inception"
 CLASSES = ("one", "two")
@@ -226,7 +226,7 @@ def parse_flags(argv=None):
     flag("photos_dir", "DIR", path, None, "photos, one folder per class, instead of random ones")
     flag("photos", "N", whole_number(2), 100, "random photos of each of two classes")
     flag("photo_size", "WxH", size, (500, 375), "of the random photos (default 500x375)")
-    flag("image_size", "PX", whole_number(1), 299, "side of the network's input")
+    flag("image_size", "PX", pixels, 299, "side of the network's input")
     augmentations = [name for name in AUGMENTATIONS if name != NONE]
     flag("augmentation", "NAME", one_of(augmentations), PUBLISHED, "of the training")
     flag("rounds", "N", whole_number(1), 5, "turns of each contestant")

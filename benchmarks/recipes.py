@@ -35,7 +35,7 @@ from datasets.description import read_description
 from keras_conversion.layers import APPLICATIONS
 from system.errors import BadInput
 from system.files import atomic_write
-from system.flags import Parser, path, run_main, whole_number
+from system.flags import Parser, path, pixels, run_main, seed_number, whole_number
 from training.recipes import RECIPES
 
 TRAIN, KERAS = "train_flowers.py", "-m benchmarks.keras_transfer"
@@ -134,7 +134,7 @@ def parse_flags(argv=None):
     flag("dataset_dir", "DIR", path, "data/flowers", "TFRecords")
     flag("model_name", "NAME", str, "mobilenet_v1", "network")
     flag("checkpoint_path", "WHICH", path, None, "pretrained weights (default the published ones)")
-    flag("image_size", "PX", whole_number(1), None, "side of its input (default the network's)")
+    flag("image_size", "PX", pixels, None, "side of its input (default the network's)")
     flag("log_dir", "DIR", path, "runs/recipes", "folder of the runs and of the results")
     flag("num_epochs", "N", whole_number(1), None, "of train_flowers.py, instead of each variant's")
     flag("seeds", "A,B", _seeds, (0, 1, 2), "seeds (default 0,1,2)")
@@ -155,7 +155,7 @@ def parse_flags(argv=None):
 
 def _seeds(text):
     """A flag type: whole numbers separated by commas."""
-    whole = whole_number(0)
+    whole = seed_number
     return tuple(dict.fromkeys(whole(word) for word in text.split(",")))
 
 

@@ -11,7 +11,7 @@ from checkpointing.files import locate_checkpoint
 from keras_conversion.layers import APPLICATIONS, find_application
 from nets.networks import find_network
 from system.errors import BadInput
-from system.flags import Parser, one_of, path, run_main, whole_number
+from system.flags import Parser, one_of, path, pixels, run_main
 
 
 def parse_flags(argv=None):
@@ -25,7 +25,7 @@ def parse_flags(argv=None):
     flag("model_name", "NAME", one_of(tuple(APPLICATIONS)), None, "network of the checkpoint")
     flag("checkpoint_path", "PATH", path, None, "TensorFlow checkpoint: file, prefix or folder")
     flag("output", "FILE", path, None, "Keras model to write; its name ends in .keras")
-    flag("image_size", "PX", whole_number(1), None, "side of its images (default as published)")
+    flag("image_size", "PX", pixels, None, "side of its images (default as published)")
     flags = parser.parse_args(argv)
     if None in (flags.model_name, flags.checkpoint_path, flags.output):
         raise BadInput(

@@ -16,7 +16,7 @@ from keras_conversion.file_types import KERAS_SUFFIXES
 from nets.imagenet_classes import class_names
 from nets.networks import NETWORKS, check_image_size, find_network
 from system.errors import BadInput
-from system.flags import checked_value, path, place, whole_number
+from system.flags import checked_value, path, pixels, place
 from system.precision_names import AUTO
 from training.run_record import PACKAGES, Run
 
@@ -86,7 +86,7 @@ def find_published(
             f"--model_name: no checkpoint of {model_name} was published; give --log_dir a run of "
             f"your own, or one of {', '.join(published)}"
         )
-    image_size = checked_value("image_size", whole_number(1), image_size)
+    image_size = checked_value("image_size", pixels, image_size)
     where = check_checkpoint_path(
         checked_value("checkpoint_path", path, checkpoint_path), model_name
     )
@@ -135,7 +135,7 @@ def add_flags(parser):
     flag("checkpoint_path", "WHICH", path, None, "its checkpoint: name, path (default published)")
     flag("checkpoints_dir", "DIR", path, None, "published checkpoints (default checkpoints)")
     flag("checkpoints_mirror", "PLACE", place, None, "folder or URL of their archives")
-    flag("image_size", "PX", whole_number(1), None, "side of its input (default the network's)")
+    flag("image_size", "PX", pixels, None, "side of its input (default the network's)")
 
 
 def choose_network(model_name, options, given, prefix="--"):

@@ -18,7 +18,7 @@ import json
 
 from model_stats.table import COUNTS, write_table
 from nets.networks import check_image_size, find_network
-from system.flags import Parser, path, run_main, whole_number
+from system.flags import Parser, path, pixels, run_main, whole_number
 
 
 def parse_flags(argv=None):
@@ -30,7 +30,7 @@ def parse_flags(argv=None):
     parser = Parser(__doc__)
     flag = parser.flag
     flag("model_name", "NAME", str, "inception_resnet_v2", "network")
-    flag("image_size", "PX", whole_number(1), None, "side of the input (default as published)")
+    flag("image_size", "PX", pixels, None, "side of the input (default as published)")
     flag("num_classes", "N", whole_number(1), None, "number of logits (default as published)")
     flag("output", "FILE", path, "model_stats.csv", "CSV file to write")
     flags = parser.parse_args(argv)

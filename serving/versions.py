@@ -11,7 +11,9 @@ from pathlib import Path
 
 from system.errors import BadInput
 from system.files import make_durable, staging_folder
+from system.flags import whole_number
 
+number = whole_number(1, 2**63 - 1)  # the flag type of a version
 # Format -> folder of its versions, in export_dir
 FORMATS = {"saved_model": ".", "tflite": "tflite", "frozen_graph": "frozen_graph"}
 

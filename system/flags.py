@@ -133,21 +133,25 @@ class _OneLinePerFlag(argparse.RawDescriptionHelpFormatter):
         return f"{action.help} (default %(default)s)"
 
 
-def whole_number(least=0):
-    """Returns a flag type: a whole number of at least `least`."""
+def whole_number(least=0, most=10**9):
+    """Returns a flag type: a whole number from `least` to `most`."""
 
     def parse(text):
         try:
             value = int(text)
         except ValueError:
             value = None
-        if value is None or value < least:
-            raise argparse.ArgumentTypeError(
-                f"expected a whole number of at least {least}, got {text!r}"
-            )
+        if value is None or not least <= value <= most:
+            is_large = value is not None and value > most
+            bound = f"at most {most:,}" if is_large else f"at least {least}"
+            raise argparse.ArgumentTypeError(f"expected a whole number of {bound}, got {text!r}")
         return value
 
     return parse
+
+
+pixels = whole_number(1, 10_000)  # the flag type of a side of a network's input
+seed_number = whole_number(0, 2**63 - 1)  # the flag type of a seed
 
 
 def boolean(text):

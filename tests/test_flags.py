@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 
 from system.errors import BadInput
-from system.flags import Parser, number, one_of, path, place, run_main, whole_number
+from system.flags import (
+    Parser,
+    number,
+    one_of,
+    path,
+    pixels,
+    place,
+    run_main,
+    seed_number,
+    whole_number,
+)
 
 ROOT = Path(__file__).parent.parent
 
@@ -28,6 +38,8 @@ def parser():
     [
         (["--steps", "0"], "--steps: expected a whole number of at least 1, got '0'"),
         (["--steps", "2.5"], "--steps: expected a whole number of at least 1, got '2.5'"),
+        (["--steps", "1" + 30 * "0"], f"of at most 1,000,000,000, got '1{30 * '0'}'"),
+        (["--steps", 5000 * "9"], f"a whole number of at least 1, got '{5000 * '9'}'"),
         (["--rate", "0"], "--rate: expected a number at most 1 and above 0, got '0'"),
         (["--rate", "nan"], "--rate: expected a number at most 1 and above 0, got 'nan'"),
         (["--place", ""], "--place: expected a path, got ''"),
@@ -192,3 +204,10 @@ def test_place_may_be_an_address():
         assert place(address) == address
     with pytest.raises(argparse.ArgumentTypeError, match="local path, got 's3://mirror'"):
         place("s3://mirror")
+
+
+def test_seeds_and_sides_have_their_bounds():
+    assert seed_number(str(2**63 - 1)) == 2**63 - 1
+    for kind, text in ((seed_number, str(2**63)), (pixels, "10001"), (pixels, "0")):
+        with pytest.raises(argparse.ArgumentTypeError, match="expected a whole number of at"):
+            kind(text)
