@@ -102,7 +102,7 @@ def set_aliases(aliases):
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # suppresses INFO, prints warnings
 # Lets XLA compile for the CPU too, where a session asks for it. TensorFlow reads it when it loads.
-os.environ.setdefault("TF_XLA_FLAGS", "--tf_xla_cpu_global_jit")
+os.environ["TF_XLA_FLAGS"] = f"--tf_xla_cpu_global_jit {os.environ.get('TF_XLA_FLAGS', '')}".strip()
 gc.disable()
 with suppress_startup_messages():
     import tensorflow.compat.v1 as tf

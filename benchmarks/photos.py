@@ -5,10 +5,14 @@ and the response properties of cortical cells"). The amplitudes fall so that a f
 as a camera's, and takes as long to decode.
 """
 
+import argparse
+import json
+import re
+
 import numpy as np
 from PIL import Image
 
-from system.flags import whole_number
+from system.files import atomic_write
 
 QUALITY = 90
 FALL = 0.8  # of the amplitude per octave; 0.5 would be one over the frequency
@@ -37,8 +41,16 @@ def write_random_photos(folder, count, width, height, seed=0):
 
 def size(text):
     """A flag type: WIDTHxHEIGHT in pixels, such as 4032x3024."""
+    if not re.fullmatch(r"[1-9]\d{0,4}x[1-9]\d{0,4}", text):
+        raise argparse.ArgumentTypeError(f"expected WIDTHxHEIGHT, such as 4032x3024, got {text!r}")
     width, _, height = text.partition("x")
-    return whole_number(1)(width), whole_number(1)(height)
+    return int(width), int(height)
+
+
+def write_json(path, device, speeds):
+    """Writes the speeds of a benchmark, contestant -> images/s of each turn, and the machine."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps({"device": device, "speeds": speeds}, indent=2) + "\n")
 
 
 def _random_image(rng, width, height):

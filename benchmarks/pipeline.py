@@ -9,13 +9,12 @@ JPEG; `crops` decodes the random crops that training sees, at a fraction of thei
 enough; `training` is what train_flowers.py reads, from shuffled shards to batches, cropped,
 resized, flipped, colored; `cached` is the same with --cache decoded, and `evaluation` without
 random distortions; `keras` is image_dataset_from_directory, which decodes and resizes whole images;
-and `torchvision`, where it can be imported, crops, resizes, flips and colors as training does.
-Prints images/s, min / median / max over the rounds, and the ratio of the median to that of `crops`.
+and `torchvision`, where it can be imported, crops, resizes, flips and colors. Prints images/s, min
+/ median / max over the rounds, and the ratio of the median to that of `crops`.
 """
 
 import importlib.util
 import itertools
-import json
 import os
 import platform
 import statistics
@@ -23,7 +22,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.photos import size, write_random_photos
+from benchmarks.photos import size, write_json, write_random_photos
 from preprocessing.augmentations import AUGMENTATIONS, NONE, PUBLISHED
 from system.flags import Parser, one_of, path, pixels, run_main, whole_number
 
@@ -150,12 +149,13 @@ class TorchvisionReader:
         import torch
         from torchvision import datasets, transforms
 
-        settings = AUGMENTATIONS[flags.augmentation] or AUGMENTATIONS["light"]
+        from preprocessing.inception import CROP_AREA
+
+        settings = AUGMENTATIONS[flags.augmentation]
+        ranges = (settings.crop_area, settings.crop_aspect_ratio) if settings else (CROP_AREA,)
         transform = transforms.Compose(
             [
-                transforms.RandomResizedCrop(
-                    flags.image_size, settings.crop_area, settings.crop_aspect_ratio
-                ),
+                transforms.RandomResizedCrop(flags.image_size, *ranges),
                 transforms.RandomHorizontalFlip(),
                 transforms.ColorJitter(brightness=32 / 255, saturation=0.5),
                 transforms.ToTensor(),
@@ -167,6 +167,7 @@ class TorchvisionReader:
             shuffle=True,
             num_workers=CORES,
             persistent_workers=True,
+            multiprocessing_context="spawn",  # TensorFlow's threads do not survive a fork
         )
         self._batches = itertools.chain.from_iterable(itertools.repeat(loader))
 
@@ -240,10 +241,9 @@ def main(argv=None):
     flags = parse_flags(argv)
     from system.device import describe_device
 
+    device = f"{describe_device()}; {platform.machine()}; {CORES} cores"
     print(
-        f"{describe_device()}; {platform.machine()}; {CORES} cores; inputs of {flags.image_size} "
-        f"px, augmentation {flags.augmentation}",
-        flush=True,
+        f"{device}; inputs of {flags.image_size} px, augmentation {flags.augmentation}", flush=True
     )
     with tempfile.TemporaryDirectory() as folder:
         # No reader is left when the folder goes.
@@ -252,7 +252,7 @@ def main(argv=None):
     for name, found in speeds.items():
         print(format_row(name, found, speeds[REFERENCE]))
     if flags.json:
-        Path(flags.json).write_text(json.dumps(speeds, indent=2) + "\n")
+        write_json(flags.json, device, speeds)
     return 0
 
 

@@ -13,7 +13,7 @@ its size that the network needs (its draft mode). Prints images/s, min / median 
 rounds, and the ratio of the median to that of `keras`, or of `pillow` for the reading.
 """
 
-import json
+import os
 import platform
 import statistics
 import subprocess
@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.photos import size, write_random_photos
+from benchmarks.photos import size, write_json, write_random_photos
 from benchmarks.startup import prepare
 from datasets.parallel import in_parallel
 from datasets.photo_files import find_photo_files
@@ -82,8 +82,9 @@ def predict(model, files):
     from serving.prediction import predict_batches
 
     for batch in predict_batches(model, files, 1, BATCH_SIZE):
-        if any(prediction.error for prediction, _ in batch):
-            raise SystemExit(batch[0][0].error)
+        for prediction, _ in batch:
+            if prediction.error:
+                raise SystemExit(f"{prediction.filename}: {prediction.error}")
 
 
 class Reading:
@@ -191,7 +192,8 @@ def main(argv=None):
     find_network(flags.model_name)
     from system.device import describe_device
 
-    print(f"{describe_device()}; {platform.machine()}; {flags.model_name}", flush=True)
+    device = f"{describe_device()}; {platform.machine()}; {os.cpu_count()} cores"
+    print(f"{device}; {flags.model_name}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         write_random_photos(folder / "random", flags.photos, *flags.photo_size)
@@ -201,7 +203,7 @@ def main(argv=None):
     for name in speeds:
         print(format_row(name, speeds))
     if flags.json:
-        Path(flags.json).write_text(json.dumps(speeds, indent=2) + "\n")
+        write_json(flags.json, device, speeds)
     return 0
 
 

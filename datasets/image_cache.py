@@ -14,13 +14,20 @@ from pathlib import Path
 
 import numpy as np
 
+from datasets.batches import check_records
 from slim_on_tf2 import tf
 from system.errors import BadInput
-from system.files import staging_folder
-from system.locks import locked_folder
+from system.files import make_durable, staging_folder
+from system.locks import locked
 
 ENCODED, DECODED = "encoded", "decoded"
 MEMORY = Path("/proc/meminfo")
+# A container's limit and what it uses: of cgroup version 2, and of version 1.
+CGROUP = Path("/sys/fs/cgroup")
+CONTAINER_MEMORY = (
+    (CGROUP / "memory.max", CGROUP / "memory.current"),
+    (CGROUP / "memory/memory.limit_in_bytes", CGROUP / "memory/memory.usage_in_bytes"),
+)
 SHARE = 0.5  # of the free memory that a cache may take; the rest is for training
 IMAGES_FILE, INDEX_FILE = "images.bin", "index.npz"
 SAMPLE = 100  # images whose mean size says what all will take
@@ -38,10 +45,12 @@ class ImageCache:
 
         Args:
           images: a sequence of bytes, the encoded images, or of uint8 [height, width, 3] arrays.
-          index: a dict of arrays: `labels` int64 [n], `filenames` bytes [n], and `shard_sizes`
-            int64 [shards], the number of images of each.
+          index: a dict of arrays: `labels` int64 [n]; `filenames` uint8, all of them one after the
+            other, and `filename_ends` int64 [n]; `shard_sizes` int64 [shards], the number of images
+            of each.
         """
-        self._images, self._labels, self._filenames = images, index["labels"], index["filenames"]
+        self._images, self._labels = images, index["labels"]
+        self._filenames = _MappedParts(index["filenames"], index["filename_ends"])
         self._ends = np.cumsum(index["shard_sizes"])
         self._type = (
             (tf.string, []) if isinstance(images[0], bytes) else (tf.uint8, [None, None, 3])
@@ -75,20 +84,19 @@ class ImageCache:
         return tf.ensure_shape(image, shape), tf.ensure_shape(label, []), tf.reshape(filename, [])
 
 
-class _MappedImages:
-    """Images in a file that the system maps into memory."""
+class _MappedParts:
+    """A sequence of bytes, or of images, in one array, which the system may map from a file."""
 
-    def __init__(self, folder, index):
-        """Opens `folder`/images.bin; `index` has `ends` and, if they are decoded, `shapes`."""
-        self._bytes = np.memmap(folder / IMAGES_FILE, np.uint8, "r")
-        self._starts, self._ends = np.concatenate([[0], index["ends"][:-1]]), index["ends"]
-        self._shapes = index.get("shapes")
+    def __init__(self, content, ends, shapes=None):
+        """Takes the array uint8, the end of each part, and of images height and width."""
+        self._content, self._ends, self._shapes = content, ends, shapes
+        self._starts = np.concatenate([[0], ends[:-1]])
 
     def __getitem__(self, position):
-        content = self._bytes[self._starts[position] : self._ends[position]]
+        part = self._content[self._starts[position] : self._ends[position]]
         if self._shapes is None:
-            return content.tobytes()
-        return content.reshape(*self._shapes[position], 3)
+            return part.tobytes()
+        return part.reshape(*self._shapes[position], 3)
 
 
 def cached(dataset, kind, cache_dir=None):
@@ -117,12 +125,13 @@ def cached(dataset, kind, cache_dir=None):
     folder = Path(cache_dir, f"{dataset.name}_{dataset.split_name}_{kind}_{digest}")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with locked_folder(folder.parent, wait=True):  # another training may be writing it
+        with locked(folder.with_name(f".{folder.name}.lock")):  # another training may be writing it
             if not _is_complete(folder):
                 _write(folder, dataset, kind)
             index = _read_index(folder)
             print(f"Cache: {len(index['labels']):,} images, {kind}, in {folder}", flush=True)
-            return ImageCache(_MappedImages(folder, index), index)
+            content = np.memmap(folder / IMAGES_FILE, np.uint8, "r")
+            return ImageCache(_MappedParts(content, index["ends"], index.get("shapes")), index)
     except OSError as error:
         raise BadInput(
             f"--cache_dir {cache_dir}: cannot be written ({error.strerror or error}); free some "
@@ -166,6 +175,8 @@ def _write(folder, dataset, kind):
         if kind == DECODED:
             index["shapes"] = np.array(shapes)
         np.savez(staging / INDEX_FILE, **index)
+        for name in (IMAGES_FILE, INDEX_FILE):
+            make_durable(staging / name)
         staging.rename(folder)
 
 
@@ -181,7 +192,7 @@ def _fill(dataset, kind, keep, free, place):
     labels, filenames, shard_sizes, size = [], [], [], 0
     for shard in dataset.data_sources:
         before = len(labels)
-        for image, label, filename in _read_shard(shard, dataset.decoder, kind):
+        for image, label, filename in _read_shard(shard, dataset, kind):
             keep(image)
             labels.append(label)
             filenames.append(filename)
@@ -192,7 +203,8 @@ def _fill(dataset, kind, keep, free, place):
         shard_sizes.append(len(labels) - before)
     return {
         "labels": np.array(labels, np.int64),
-        "filenames": np.array(filenames, np.bytes_),
+        "filenames": np.frombuffer(b"".join(filenames), np.uint8),
+        "filename_ends": np.cumsum([len(name) for name in filenames]),
         "shard_sizes": np.array(shard_sizes, np.int64),
     }
 
@@ -205,11 +217,16 @@ def _refuse(kind, expected, free, place):
     )
 
 
-def _read_shard(shard, decoder, kind):
-    """Yields (image, label, filename) of a shard in order, as `ImageCache` keeps them."""
+def _read_shard(shard, dataset, kind):
+    """Yields (image, label, filename) of a shard in order, as `ImageCache` keeps them.
+
+    Raises:
+      BadInput: as `batches.check_records`.
+    """
 
     def load(serialized):
-        image, label, filename = decoder.decode(serialized, ["encoded", "label", "filename"])
+        names = ["encoded", "label", "filename"]
+        image, label, filename = dataset.decoder.decode(serialized, names)
         if kind == DECODED:
             image = tf.image.decode_image(image, channels=3, expand_animations=False)
         return image, label, filename
@@ -226,11 +243,18 @@ def _read_shard(shard, decoder, kind):
                     yield session.run(following)
                 except tf.errors.OutOfRangeError:
                     return
+                except tf.errors.OpError:
+                    check_records(dataset)  # names the record
+                    raise
 
 
 def _free_memory():
-    """Returns the bytes of memory that a cache may take."""
-    if not MEMORY.exists():
-        return math.inf
-    fields = dict(line.split(":") for line in MEMORY.read_text().splitlines())
-    return SHARE * int(fields["MemAvailable"].split()[0]) * 1024
+    """Returns the bytes of memory that a cache may take; unlimited where Linux does not say."""
+    free = math.inf
+    if MEMORY.exists():
+        fields = dict(line.split(":") for line in MEMORY.read_text().splitlines())
+        free = int(fields["MemAvailable"].split()[0]) * 1024
+    for limit, used in CONTAINER_MEMORY:
+        if limit.exists() and used.exists() and limit.read_text().strip().isdecimal():
+            free = min(free, int(limit.read_text()) - int(used.read_text()))
+    return SHARE * free

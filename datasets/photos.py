@@ -38,7 +38,8 @@ SIGNATURE = re.compile(
 )
 LONGEST_SIGNATURE = 12
 ORIENTATION_TAG = 0x0112  # EXIF 2.32
-RATIOS = (8, 4, 2)  # at which libjpeg decodes fast; those of `preprocessing.decoding`
+RATIOS = (64, 32, 16, 8, 4, 2, 1)  # those of `preprocessing.decoding`
+DECODED = 8  # libjpeg's largest
 # EXIF orientation -> how to make the photo upright; 1 is upright.
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -152,13 +153,20 @@ def upright_jpeg(data, needed_size=None):
         height, width = needed_size
         if _orientation(image) in SIDEWAYS:
             height, width = width, height
+        ratio = _ratio(image.size, (width, height))
         if image.format in JPEG_FORMATS:
-            image.draft(None, (width, height))
-            pixels = _to_rgb(image)
-        else:
-            ratio = min(image.width // width, image.height // height)
-            pixels = _to_rgb(image).reduce(next((each for each in RATIOS if each <= ratio), 1))
-        return _to_jpeg(_upright(pixels, image))
+            decoded = min(ratio, DECODED)
+            image.draft(None, (image.width // decoded, image.height // decoded))
+            ratio //= decoded
+        return _to_jpeg(_upright(_to_rgb(image).reduce(ratio), image))
+
+
+def _ratio(size, needed_size):
+    """Returns the largest of `RATIOS` by which a size, rounded up, stays at least as needed."""
+    for ratio in RATIOS:
+        if all(-(-side // ratio) >= needed for side, needed in zip(size, needed_size)):
+            return ratio
+    return 1
 
 
 def fault_of(data):

@@ -1,15 +1,17 @@
 """Decodes image files, or a window of them, to color or grayscale pixels.
 
-A JPEG that is more than twice as large as needed is decoded at 1/2, 1/4 or 1/8 of its size, for
+A JPEG that is more than twice as large as needed is decoded at 1/2, 1/4, 1/8, ... of its size, for
 which libjpeg averages pixels while it decodes. That is faster, and finer than the bilinear kernel
-that follows, which would skip pixels.
+that follows, which would skip pixels. What is left is less than twice as large, so that decoding
+the result once more changes nothing.
 """
 
 from functools import partial
 
 from slim_on_tf2 import tf
 
-RATIOS = (1, 2, 4, 8)  # of a JPEG's size to that of its pixels, which libjpeg decodes fast
+RATIOS = (1, 2, 4, 8, 16, 32, 64)  # of a JPEG's size to that of its pixels
+DECODED = 8  # libjpeg's largest ratio; for more, its pixels are averaged
 
 
 def decode(image, window=None, needed_size=None, use_grayscale=False):
@@ -30,8 +32,9 @@ def decode(image, window=None, needed_size=None, use_grayscale=False):
 
     Returns:
       uint8 [height, width, 3], or [height, width, 1] with `use_grayscale`; float32 for float32. The
-      size is that of the image or window, or the least of its 1/2, 1/4 and 1/8, rounded up for an
-      image and down for a window, that is at least `needed_size`; a PNG, GIF or BMP keeps its size.
+      size is that of the image or window, or the least of its 1/2, 1/4, ..., 1/64 that is at least
+      `needed_size`, rounded up for an image and down for a window. A PNG, GIF or BMP keeps its
+      size.
     """
     image = tf.convert_to_tensor(image)
     decode_at = _decode_at if image.dtype == tf.string else _shrink
@@ -47,39 +50,52 @@ def decode(image, window=None, needed_size=None, use_grayscale=False):
 def _ratio_index(image, window, needed_size):
     """Returns the index in `RATIOS` of the largest that leaves `needed_size`, int32 []."""
 
-    def index_of(size):
-        is_enough = [tf.reduce_all(size >= ratio * tf.stack(needed_size)) for ratio in RATIOS[1:]]
+    def index_of(size, rounded_up):
+        sizes = [(size + (ratio - 1) * rounded_up) // ratio for ratio in RATIOS[1:]]
+        is_enough = [tf.reduce_all(each >= tf.stack(needed_size)) for each in sizes]
         return tf.reduce_sum(tf.to_int32(is_enough))
 
     if window is not None:
-        return index_of(window[2:])
+        return index_of(window[2:], 0)
     if image.dtype != tf.string:
-        return index_of(tf.shape(image)[:2])
+        return index_of(tf.shape(image)[:2], 1)
     return tf.cond(
         tf.image.is_jpeg(image),
-        lambda: index_of(tf.image.extract_jpeg_shape(image)[:2]),
+        lambda: index_of(tf.image.extract_jpeg_shape(image)[:2], 1),
         lambda: 0,
     )
 
 
 def _decode_at(ratio, encoded, window):
     """Decodes at 1 / `ratio` of the size; not a JPEG only without a window and at full size."""
+    decoded = min(ratio, DECODED)
     if window is not None:
-        return tf.image.decode_and_crop_jpeg(encoded, window // ratio, channels=3, ratio=ratio)
-    if ratio == 1:
+        whole = window // ratio * (ratio // decoded)  # in decoded pixels, of whole averages
+        image = tf.image.decode_and_crop_jpeg(encoded, whole, channels=3, ratio=decoded)
+    elif ratio == 1:
         return tf.image.decode_image(encoded, channels=3, expand_animations=False)
-    return tf.image.decode_jpeg(encoded, channels=3, ratio=ratio)
+    else:
+        image = tf.image.decode_jpeg(encoded, channels=3, ratio=decoded)
+    return _average(ratio // decoded, image)
 
 
 def _shrink(ratio, image, window):
-    """The counterpart of `_decode_at` for pixels: the means of `ratio` x `ratio` of them."""
+    """The counterpart of `_decode_at` for pixels."""
     if window is not None:
-        top, left, height, width = tf.unstack(window)
+        top, left, height, width = tf.unstack(window // ratio * ratio)
         image = image[top : top + height, left : left + width]
+    return _average(ratio, image)
+
+
+def _average(ratio, image):
+    """Returns the means of `ratio` x `ratio` pixels; the border is repeated to fill the last."""
     if ratio == 1:
         return image
-    padding = "SAME" if window is None else "VALID"
-    means = tf.nn.avg_pool2d(tf.to_float(image)[tf.newaxis], ratio, ratio, padding)[0]
+    height, width, _ = tf.unstack(tf.shape(image))
+    rows, columns = tf.range(-(-height // ratio) * ratio), tf.range(-(-width // ratio) * ratio)
+    filled = tf.gather(image, tf.minimum(rows, height - 1))
+    filled = tf.gather(filled, tf.minimum(columns, width - 1), axis=1)
+    means = tf.nn.avg_pool2d(tf.to_float(filled)[tf.newaxis], ratio, ratio, "VALID")[0]
     return tf.saturate_cast(tf.round(means), tf.uint8) if image.dtype == tf.uint8 else means
 
 

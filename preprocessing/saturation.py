@@ -1,4 +1,4 @@
-"""Saturation of an image, as by `tf.image.adjust_saturation` in a third of its time on a CPU.
+"""Saturation of an image, as by `tf.image.adjust_saturation` and faster on a CPU.
 
 TensorFlow's function converts each pixel to HSV and back. This one needs the greatest and the least
 channel of a pixel only (Smith 1978, "Color Gamut Transform Pairs", HSV).
@@ -30,6 +30,9 @@ def adjust_saturation(image, factor):
 
 
 def _to_channels(plane, image):
-    """Repeats [height, width] in three channels, by a product, which is faster than a copy."""
-    columns = tf.matmul(tf.reshape(plane, [-1, 1]), tf.ones([1, 3]))
-    return tf.reshape(columns, tf.shape(image))
+    """Repeats [height, width] in three channels.
+
+    By `tf.repeat`, which is faster than broadcasting. A matrix product would be faster still, but
+    mixed precision would compute it in 16 bits.
+    """
+    return tf.reshape(tf.repeat(tf.reshape(plane, [-1]), 3), tf.shape(image))

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from preprocessing.preprocessing_factory import describe_preprocessing
+from preprocessing.preprocessing_factory import describe_preprocessing, needed_size
 from serving.exported import (
     DESCRIPTION_FILE,
     EXTRA_ASSETS,
@@ -52,6 +52,7 @@ def write_description(folder, found, run):
         "dtype": "float32",
         "preprocessing": run.preprocessing_name,
         "photo": describe_preprocessing(run.preprocessing_name),
+        "needed_size": needed_size(run.preprocessing_name, run.image_size, run.image_size),
     }
     description = {
         "model_name": run.model_name,

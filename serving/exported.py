@@ -10,7 +10,6 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from datasets.description import read_labels
-from preprocessing.preprocessing_factory import needed_size
 from serving import versions
 from slim_on_tf2 import tf
 from system.device import session_config
@@ -100,7 +99,8 @@ class ExportedModel(_Export):
     Attributes:
       path: the folder of its version.
       needed_size: height and width in pixels of a photo that the preprocessing does not enlarge;
-        None if it does not resize, or for an export without export.json.
+        None if it does not resize, or for an export of an earlier version, which decodes photos at
+        full size.
     """
 
     def __init__(self, path):
@@ -177,9 +177,9 @@ def _needed_size(description):
     if not description.exists():
         return None
     try:
-        seen = json.loads(description.read_text())["seen_by_the_network"]
-        return needed_size(seen["preprocessing"], seen["side"], seen["side"])
-    except (ValueError, KeyError, TypeError) as error:
+        size = json.loads(description.read_text())["seen_by_the_network"].get("needed_size")
+        return size and (int(size[0]), int(size[1]))
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise BadInput(f"{description}: not the description of an export; {CURE}") from error
 
 

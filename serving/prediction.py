@@ -2,15 +2,17 @@
 
 import contextlib
 import itertools
+import sys
 
 import numpy as np
 
+from datasets.parallel import in_parallel
 from datasets.photo_files import read_jpegs
 from datasets.photos import BadPhoto, fault_of
 from serving.exported import ExportedModel
 from serving.prediction_table import Prediction
 from serving.run_model import RunModel
-from slim_on_tf2 import tf
+from slim_on_tf2 import capture_stderr, tf
 from system.errors import BadInput
 from system.precision_names import AUTO
 from training.run_checkpoints import find_weights
@@ -91,18 +93,29 @@ def _predict_batch(model, batch, top_k):
 
 
 def _probabilities(model, jpegs):
-    """Returns for each image float32 [classes], or the `BadPhoto` that TensorFlow found.
+    """Returns for each image float32 [classes], or the `BadPhoto` that was found.
 
-    One image that TensorFlow cannot decode makes its whole batch fail, so each is then tried alone.
+    One broken image makes its whole batch fail. Then the broken ones are found and left out; if
+    none is, each image is tried alone.
     """
     if not jpegs:
         return []
+    messages = []  # of TensorFlow's decoder about a broken image; the `BadPhoto` says it better
     try:
-        return model.probabilities(jpegs)
+        with capture_stderr(messages):
+            found = model.probabilities(jpegs)
     except tf.errors.InvalidArgumentError:
-        if len(jpegs) == 1:
-            return [BadPhoto(fault_of(jpegs[0]) or "TensorFlow cannot decode it")]
+        pass
+    else:
+        print(*messages, sep="\n", end="\n" if messages else "", file=sys.stderr)
+        return found
+    faults = list(in_parallel(fault_of, jpegs))
+    if len(jpegs) == 1:
+        return [BadPhoto(faults[0] or "TensorFlow cannot decode it")]
+    if not any(faults):
         return [result for jpeg in jpegs for result in _probabilities(model, [jpeg])]
+    sound = iter(_probabilities(model, [jpeg for jpeg, fault in zip(jpegs, faults) if not fault]))
+    return [BadPhoto(fault) if fault else next(sound) for fault in faults]
 
 
 def _top_predictions(name, probabilities, labels, top_k):

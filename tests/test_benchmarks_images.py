@@ -21,7 +21,7 @@ def test_contestants_of_the_pipeline_take_turns(tmp_path, capsys):
     file = tmp_path / "speeds.json"
     small = "--photos 4 --photo_size 64x48 --image_size 20 --rounds 2 --seconds 1"
     pipeline.main([*small.split(), "--json", str(file)])
-    speeds = json.loads(file.read_text())
+    speeds = json.loads(file.read_text())["speeds"]
     measured = {name: each for name, each in speeds.items() if not isinstance(each, str)}
     assert {"whole images", "crops", "training", "cached", "evaluation", "keras"} <= set(measured)
     assert all(len(each) == 2 and min(each) > 0 for each in measured.values())
@@ -45,7 +45,7 @@ def test_every_way_to_predict_a_folder_is_timed(tmp_path, capsys):
     prediction.main(
         f"--model_name lenet --photo_size 64x48 --photos 3 --rounds 1 --json {file}".split()
     )
-    speeds = json.loads(file.read_text())
+    speeds = json.loads(file.read_text())["speeds"]
     assert speeds.pop("keras") == "keras.applications lacks it"
     assert set(speeds) == {"run", "export", "tflite", "reading", "pillow"}
     assert all(len(each) == 1 and each[0] > 0 for each in speeds.values())
@@ -64,4 +64,4 @@ def test_size_of_a_photo_is_checked(size, capsys):
     with pytest.raises(SystemExit) as end:
         pipeline.main(["--photo_size", size])
     assert end.value.code == 2
-    assert "--photo_size" in capsys.readouterr().err
+    assert "--photo_size: expected WIDTHxHEIGHT, such as 4032x3024" in capsys.readouterr().err

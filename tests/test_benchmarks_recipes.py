@@ -147,7 +147,7 @@ def test_table_shows_least_median_and_greatest():
     assert " ".join(titles.split()) == expected
     assert " ".join(best.split()) == (
         "best 3 70.0 / 75.0 / 80.0 65.0 / 75.0 / 75.0 100.0 / 200.0 / 300.0 "
-        "95.0 / 195.0 / 295.0 60.0 / 70.0 / 80.0"
+        "95.0 / 195.0 / 295.0 200.0 / 400.0 / 600.0 60.0 / 70.0 / 80.0"
     )
     assert keras.split()[:2] == ["keras_1e-4", "1"] and keras.endswith(" -")
 

@@ -31,12 +31,14 @@ def noise(side, seed=0):
     ("needed_size", "size"),
     [
         (None, (403, 517)),
-        ((202, 2), (403, 517)),  # 404 pixels would be twice as many
+        ((203, 2), (403, 517)),  # half of it has 202 pixels
         ((201, 258), (202, 259)),
         ((100, 129), (101, 130)),
-        ((100, 130), (202, 259)),  # one side alone is not enough
+        ((100, 131), (202, 259)),  # one side alone is not enough
         ((50, 64), (51, 65)),
-        ((1, 1), (51, 65)),  # libjpeg has no 1/16
+        ((51, 65), (51, 65)),  # rounded up
+        ((25, 32), (26, 33)),  # 1/16, of which libjpeg decodes 1/8
+        ((1, 1), (7, 9)),
     ],
 )
 def test_size_is_the_least_fraction_that_is_enough(needed_size, size):
@@ -65,6 +67,30 @@ def test_window_shows_the_same_part_of_the_image():
     )
     assert window.shape == (30, 41, 3)
     np.testing.assert_array_equal(window, whole[10:40, 20:61])
+
+
+@pytest.mark.parametrize("side", [28, 29, 57, 58, 100, 342])
+@pytest.mark.parametrize("size", [(460, 460), (1023, 1024), (1367, 1400), (57, 1000)])
+def test_decoding_the_result_again_changes_nothing(size, side):
+    """So that a photo that was shrunk for a prediction is not shrunk once more."""
+    encoded = jpeg(np.full((*size, 3), 99, np.uint8))
+    once = decode(encoded, needed_size=(side, side))
+    pixels, again = value([once, decode(once, needed_size=(side, side))])
+    assert pixels.shape == again.shape
+
+
+@pytest.mark.parametrize("ratio", [1, 2, 4, 8, 16])
+def test_pixels_are_cropped_and_shrunk_as_their_jpeg(ratio):
+    encoded = jpeg(smooth_image())
+    window = tf.constant([83, 161, 245, 331])  # not multiples of the ratio
+    needed = (245 // ratio, 331 // ratio)
+    pixels = tf.image.decode_jpeg(encoded)
+    for arguments in ((window, needed), (None, (403 // ratio, 517 // ratio))):
+        ours, expected = value([decode(pixels, *arguments), decode(encoded, *arguments)])
+        assert ours.shape == expected.shape
+        # libjpeg's fractions are nearly means, whose values here differ by 4 from pixel to pixel. A
+        # shift by one pixel would be a mean difference of more than 2.
+        assert np.abs(ours[:-1, :-1].astype(int) - expected[:-1, :-1]).mean() < 1.5
 
 
 def test_other_formats_keep_their_size():

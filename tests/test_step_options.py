@@ -6,6 +6,7 @@ import tiny_run
 
 from nets.nets_factory import get_network_fn
 from slim_on_tf2 import tf
+from training import session
 from training.recomputation import mark_recomputed
 from training.session import training_config
 
@@ -65,3 +66,22 @@ def test_losses_are_those_of_a_plain_run(data, tmp_path, capsys, flags, toleranc
         losses.append([float(row["total_loss"]) for row in tiny_run.rows(tmp_path / name)])
     np.testing.assert_allclose(losses[1], losses[0], rtol=tolerance)
     assert len(set(losses[0])) == 3
+
+
+@pytest.mark.parametrize("flags", [{}, {"xla": "on"}, {"recompute": True}])
+def test_flags_reach_the_session_and_the_graph(data, tmp_path, capsys, monkeypatch, flags):
+    configs = []
+    monkeypatch.setattr(
+        session,
+        "training_config",
+        lambda *arguments: configs.append(training_config(*arguments)) or configs[-1],
+    )
+    marked = []
+    monkeypatch.setattr(session, "mark_recomputed", lambda: marked.append(mark_recomputed()))
+    tiny_run.train(data, tmp_path, capsys, max_number_of_steps=1, **flags)
+    (config,) = configs
+    level = config.graph_options.optimizer_options.global_jit_level
+    assert (level == tf.OptimizerOptions.ON_1) == ("xla" in flags)
+    options = config.graph_options.rewrite_options
+    assert (options.memory_optimization == options.MANUAL) == ("recompute" in flags)
+    assert len(marked) == ("recompute" in flags)

@@ -145,6 +145,7 @@ def features_source(flags, dataset, checkpoint_path):
     return ({} if precision == OFF else {"mixed_precision": precision}) | {
         "model_name": flags.model_name,
         "image_size": flags.image_size,
+        "decoding": "fractions",  # of large JPEGs, unlike the features of earlier versions
         "preprocessing_name": flags.preprocessing_name,
         "use_grayscale": flags.use_grayscale,
         "weights": weights_digest(
