@@ -22,7 +22,7 @@ def parse_flags(argv=None, docstring=""):
     add_flags(parser)
     flag("split", "NAME", str, "validation", "split to read")
     flag("dataset_dir", "DIR", path, None, "TFRecords (default those of the training)")
-    flag("eval_dir", "DIR", path, None, "output (default log_dir/eval or /watch, eval/model_name)")
+    flag("eval_dir", "DIR", path, None, "output (default eval, eval_SPLIT or watch in log_dir)")
     flag("batch_size", "N", whole_number(1), 32, "images per step; does not change the metrics")
     formats = one_of(PRECISIONS)
     flag("mixed_precision", "HOW", formats, AUTO, "16-bit products (default as in training)")
