@@ -12,7 +12,6 @@ import math
 from functools import partial
 
 from preprocessing.decoding import as_windowable, decode
-from preprocessing.saturation import adjust_saturation
 from slim_on_tf2 import tf
 
 DESCRIPTION = "the central 7/8 of each side, resized bilinearly; red, green, blue in [-1, 1]"
@@ -24,7 +23,7 @@ CENTRAL_FRACTION = 0.875  # of height and width, in evaluation
 # name -> (adjustment of an image in [0, 1], minimum and maximum amount)
 ADJUSTMENTS = {
     "brightness": (tf.image.adjust_brightness, -32 / 255, 32 / 255),
-    "saturation": (adjust_saturation, 0.5, 1.5),
+    "saturation": (tf.image.adjust_saturation, 0.5, 1.5),
     "hue": (tf.image.adjust_hue, -0.2, 0.2),
     "contrast": (tf.image.adjust_contrast, 0.5, 1.5),
 }
