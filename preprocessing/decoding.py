@@ -76,7 +76,7 @@ def _decode_at(ratio, encoded, window):
         return tf.image.decode_image(encoded, channels=3, expand_animations=False)
     else:
         image = tf.image.decode_jpeg(encoded, channels=3, ratio=decoded)
-    return _average(ratio // decoded, image)
+    return _average(ratio // decoded, image, is_whole=window is not None)
 
 
 def _shrink(ratio, image, window):
@@ -84,18 +84,22 @@ def _shrink(ratio, image, window):
     if window is not None:
         top, left, height, width = tf.unstack(window // ratio * ratio)
         image = image[top : top + height, left : left + width]
-    return _average(ratio, image)
+    return _average(ratio, image, is_whole=window is not None)
 
 
-def _average(ratio, image):
-    """Returns the means of `ratio` x `ratio` pixels; the border is repeated to fill the last."""
+def _average(ratio, image, is_whole):
+    """Returns the means of `ratio` x `ratio` pixels.
+
+    Unless the sides are whole multiples of the ratio, the border is repeated to fill the last ones.
+    """
     if ratio == 1:
         return image
-    height, width, _ = tf.unstack(tf.shape(image))
-    rows, columns = tf.range(-(-height // ratio) * ratio), tf.range(-(-width // ratio) * ratio)
-    filled = tf.gather(image, tf.minimum(rows, height - 1))
-    filled = tf.gather(filled, tf.minimum(columns, width - 1), axis=1)
-    means = tf.nn.avg_pool2d(tf.to_float(filled)[tf.newaxis], ratio, ratio, "VALID")[0]
+    if not is_whole:
+        height, width, _ = tf.unstack(tf.shape(image))
+        rows, columns = tf.range(-(-height // ratio) * ratio), tf.range(-(-width // ratio) * ratio)
+        image = tf.gather(image, tf.minimum(rows, height - 1))
+        image = tf.gather(image, tf.minimum(columns, width - 1), axis=1)
+    means = tf.nn.avg_pool2d(tf.to_float(image)[tf.newaxis], ratio, ratio, "VALID")[0]
     return tf.saturate_cast(tf.round(means), tf.uint8) if image.dtype == tf.uint8 else means
 
 
