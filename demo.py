@@ -27,7 +27,9 @@ TRAINING = (
     "train_flowers.py --model_name mobilenet_v1_025 --image_size 96 --batch_size 32 "
     "--summary_steps 20"
 )
-LEAD = 0.25  # of fine-tuning over training from scratch; measured: 0.33 to 0.37
+# Of fine-tuning over training from scratch; measured: 0.24 to 0.37, by processor and seed. It is
+# more than three standard errors of the difference of two accuracies of 250 images.
+LEAD = 0.15
 
 
 def python(command):
