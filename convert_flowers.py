@@ -13,12 +13,7 @@ those in two classes are left out. dataset.json lists what was left out, and why
 import re
 from pathlib import Path
 
-from datasets.description import (
-    DESCRIPTION_FILE,
-    MAX_SHARDS,
-    check_destination,
-    similar_labels,
-)
+from datasets.description import DESCRIPTION_FILE, MAX_SHARDS, check_destination, similar_labels
 from datasets.photo_lists import list_photos
 from datasets.photos import LONGEST_SIDE
 from system.errors import BadInput

@@ -6,13 +6,10 @@ as a camera's, and takes as long to decode.
 """
 
 import argparse
-import json
 import re
 
 import numpy as np
 from PIL import Image
-
-from system.files import atomic_write
 
 QUALITY = 90
 FALL = 0.8  # of the amplitude per octave; 0.5 would be one over the frequency
@@ -45,12 +42,6 @@ def size(text):
         raise argparse.ArgumentTypeError(f"expected WIDTHxHEIGHT, such as 4032x3024, got {text!r}")
     width, _, height = text.partition("x")
     return int(width), int(height)
-
-
-def write_json(path, device, speeds):
-    """Writes the speeds of a benchmark, contestant -> images/s of each turn, and the machine."""
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps({"device": device, "speeds": speeds}, indent=2) + "\n")
 
 
 def _random_image(rng, width, height):

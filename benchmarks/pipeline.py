@@ -20,9 +20,11 @@ import platform
 import statistics
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
-from benchmarks.photos import size, write_json, write_random_photos
+from benchmarks.photos import size, write_random_photos
+from benchmarks.speeds import take_turns, write_speeds
 from preprocessing.augmentations import AUGMENTATIONS, NONE, PUBLISHED
 from system.flags import Parser, one_of, path, pixels, run_main, whole_number
 
@@ -199,16 +201,14 @@ def images_per_second(reader, seconds):
     return count / taken
 
 
-def measure(readers, flags):
+def measure(flags, photos_dir, dataset_dir):
     """Lets the readers take turns; returns contestant -> images/s of each round, or the reason."""
-    speeds = {name: [] if hasattr(reader, "read") else reader for name, reader in readers.items()}
-    running = {name: reader for name, reader in readers.items() if hasattr(reader, "read")}
-    for reader in running.values():  # fills the buffers
-        reader.read()
-    for _ in range(flags.rounds):
-        for name, reader in running.items():
-            speeds[name].append(images_per_second(reader, flags.seconds))
-    return speeds
+    readers = open_readers(flags, photos_dir, dataset_dir)
+    contestants = {
+        name: each if isinstance(each, str) else partial(images_per_second, each, flags.seconds)
+        for name, each in readers.items()
+    }
+    return take_turns(contestants, flags.rounds)
 
 
 def format_row(name, speeds, reference):
@@ -247,12 +247,12 @@ def main(argv=None):
     )
     with tempfile.TemporaryDirectory() as folder:
         # No reader is left when the folder goes.
-        speeds = measure(open_readers(flags, *prepare(Path(folder), flags)), flags)
+        speeds = measure(flags, *prepare(Path(folder), flags))
     print(f"{'':15}{'images/s: min / median / max':>28}{'of crops':>12}")
     for name, found in speeds.items():
         print(format_row(name, found, speeds[REFERENCE]))
     if flags.json:
-        write_json(flags.json, device, speeds)
+        write_speeds(flags.json, device, speeds)
     return 0
 
 

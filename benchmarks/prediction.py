@@ -9,7 +9,7 @@ photos with all cores: `run` and `export` are what predict_flowers.py does with 
 the export decodes; `keras` decodes with `image_dataset_from_directory`, and then calls `predict` of
 the same network in keras.applications. The last two decode without predicting: `reading` is the
 part of `run` before the network, and `pillow` decodes each file at the least of 1/2, 1/4 and 1/8 of
-its size that the network needs (its draft mode). Prints images/s, min / median / max over the
+its size that the network needs, its draft mode. Prints images/s, min / median / max over the
 rounds, and the ratio of the median to that of `keras`, or of `pillow` for the reading.
 """
 
@@ -20,13 +20,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from benchmarks.photos import size, write_json, write_random_photos
-from benchmarks.startup import prepare
+from benchmarks.photos import size, write_random_photos
+from benchmarks.speeds import take_turns, write_speeds
+from benchmarks.startup import draw_dataset
 from datasets.parallel import in_parallel
 from datasets.photo_files import find_photo_files
 from keras_conversion.layers import APPLICATIONS
@@ -42,8 +44,8 @@ REFERENCES |= {"reading": "pillow", "pillow": "pillow"}
 
 
 def train_and_export(folder, model_name):
-    """Trains for a step from random weights, and exports; returns the folders of all three."""
-    dataset, _ = prepare(folder, model_name)
+    """Trains for a step from random weights, and exports; returns the folders of both."""
+    dataset = draw_dataset(folder)
     log_dir, export_dir = folder / "run", folder / "exports"
     for command in (
         f"train_flowers.py --dataset_dir {dataset} --log_dir {log_dir} --model_name {model_name} "
@@ -155,18 +157,22 @@ def draft_decode(files, needed_size):
         pass
 
 
+def images_per_second(run, photos):
+    """Calls `run`, which reads or predicts `photos` images; returns images/s."""
+    started = time.perf_counter()
+    run()
+    return photos / (time.perf_counter() - started)
+
+
 def measure(contestants, photos, rounds):
     """Lets the contestants take turns; returns contestant -> images/s of each, or the reason."""
-    speeds = {name: [] if callable(each) else each for name, each in contestants.items()}
-    running = {name: each for name, each in contestants.items() if callable(each)}
-    for run in running.values():  # the first time, graphs are optimized
-        run()
-    for _ in range(rounds):
-        for name, run in running.items():
-            started = time.perf_counter()
-            run()
-            speeds[name].append(photos / (time.perf_counter() - started))
-    return speeds
+    return take_turns(
+        {
+            name: each if isinstance(each, str) else partial(images_per_second, each, photos)
+            for name, each in contestants.items()
+        },
+        rounds,
+    )
 
 
 def format_row(name, speeds):
@@ -203,7 +209,7 @@ def main(argv=None):
     for name in speeds:
         print(format_row(name, speeds))
     if flags.json:
-        write_json(flags.json, device, speeds)
+        write_speeds(flags.json, device, speeds)
     return 0
 
 

@@ -11,9 +11,9 @@ skipped.
 
 Prints min / median / max over the seeds: the best and the last validation accuracy, the seconds of
 the whole process, those after its imports, and those of processor time, which other programs
-hardly change; with --split, also the accuracy of the best
-checkpoint on that split (of train_flowers.py's runs only, Keras saves none). Then prints the
-commands. Writes log_dir/recipes.csv, a row per run, and log_dir/recipes.png.
+hardly change; with --split, also the accuracy of the best checkpoint on that split (of
+train_flowers.py's runs only, Keras saves none). Then prints the commands. Writes
+log_dir/recipes.csv, a row per run, and log_dir/recipes.png.
 """
 
 import csv
@@ -155,8 +155,7 @@ def parse_flags(argv=None):
 
 def _seeds(text):
     """A flag type: whole numbers separated by commas."""
-    whole = seed_number
-    return tuple(dict.fromkeys(whole(word) for word in text.split(",")))
+    return tuple(dict.fromkeys(seed_number(word) for word in text.split(",")))
 
 
 def plan(flags):
@@ -346,7 +345,7 @@ def write_table(results, split, file):
     """Writes a CSV with a row per run; arguments as for `table_lines`, and the path."""
     names = ["variant", "seed", "steps", "best_accuracy", "accuracy"]
     names += ["seconds", "seconds_after_imports", "processor_seconds"]
-    names += [*([f"{split}_accuracy"] if split else [])]
+    names += [f"{split}_accuracy"] if split else []
     with atomic_write(file) as temporary, temporary.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, [*names, "command"], extrasaction="ignore")
         writer.writeheader()

@@ -25,8 +25,8 @@ ROOT = Path(__file__).resolve().parent.parent
 IMAGES_PER_CLASS = 20
 
 
-def prepare(folder, model_name):
-    """Draws a dataset, and saves random weights of a network; returns both paths, strings."""
+def draw_dataset(folder):
+    """Draws images in a folder and converts them; returns the path of the dataset, a str."""
     photos, dataset = folder / "photos", folder / "dataset"
     for command in (
         f"-m datasets.drawn --task flowers --photos_dir {photos} "
@@ -37,6 +37,11 @@ def prepare(folder, model_name):
         subprocess.run(
             [sys.executable, *command.split()], cwd=ROOT, check=True, capture_output=True
         )
+    return str(dataset)
+
+
+def save_random_weights(folder, model_name):
+    """Saves random weights of a network in a folder; returns the path, a str."""
     from nets.nets_factory import get_network_fn
     from slim_on_tf2 import slim, tf
 
@@ -46,7 +51,7 @@ def prepare(folder, model_name):
         get_network_fn(model_name, CLASSES, is_training=True)(blank)
         session.run(tf.global_variables_initializer())
         saver = tf.train.Saver(slim.get_model_variables())
-        return str(dataset), saver.save(session, str(folder / "pretrained" / "model.ckpt"))
+        return saver.save(session, str(folder / "pretrained" / "model.ckpt"))
 
 
 def seconds_to_first_step(checkout, dataset, checkpoint, model_name, batch_size):
@@ -82,7 +87,9 @@ def main(argv=None):
     parser.flag("runs", "N", whole_number(1), 3, "starts of each command")
     flags = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
-        arguments = (*prepare(Path(folder), flags.model_name), flags.model_name, flags.batch_size)
+        dataset = draw_dataset(Path(folder))
+        weights = save_random_weights(Path(folder), flags.model_name)
+        arguments = (dataset, weights, flags.model_name, flags.batch_size)
         commands = {"this checkout": lambda: seconds_to_first_step(ROOT, *arguments)}
         if flags.other:
             commands[flags.other] = lambda: seconds_to_first_step(flags.other, *arguments)

@@ -81,10 +81,10 @@ def load_batch(
         records = _endless(dataset, source, seed, first_example, balanced)
     examples = records.map(load, num_parallel_calls=PARALLEL_CALLS, deterministic=True)
     batches = examples.batch(batch_size, drop_remainder=is_training).prefetch(BATCHES_AHEAD)
-    return batches.with_options(_without_autotuning())
+    return batches.with_options(without_autotuning())
 
 
-def _without_autotuning():
+def without_autotuning():
     """Returns options without tf.data's autotuning.
 
     Its thread sleeps for up to a minute, and an iterator that starts again, as for each validation,

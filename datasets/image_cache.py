@@ -7,14 +7,13 @@ slow disk or network; decoded ones spare the processors most of their work too.
 import hashlib
 import json
 import math
-import os
 import shutil
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
-from datasets.batches import check_records
+from datasets.batches import PARALLEL_CALLS, check_records, without_autotuning
 from slim_on_tf2 import tf
 from system.errors import BadInput
 from system.files import make_durable, staging_folder
@@ -232,10 +231,8 @@ def _read_shard(shard, dataset, kind):
         return image, label, filename
 
     with tf.Graph().as_default():
-        examples = tf.data.TFRecordDataset(shard).map(load, os.cpu_count(), deterministic=True)
-        options = tf.data.Options()
-        options.autotune.enabled = False
-        examples = examples.prefetch(AHEAD).with_options(options)
+        examples = tf.data.TFRecordDataset(shard).map(load, PARALLEL_CALLS, deterministic=True)
+        examples = examples.prefetch(AHEAD).with_options(without_autotuning())
         following = tf.data.make_one_shot_iterator(examples).get_next()
         with tf.Session(config=tf.ConfigProto(device_count={"GPU": 0})) as session:
             while True:

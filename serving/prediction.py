@@ -93,22 +93,26 @@ def _predict_batch(model, batch, top_k):
 
 
 def _probabilities(model, jpegs):
-    """Returns for each image float32 [classes], or the `BadPhoto` that was found.
-
-    One broken image makes its whole batch fail. Then the broken ones are found and left out; if
-    none is, each image is tried alone.
-    """
+    """Returns for each image float32 [classes], or the `BadPhoto` that was found."""
     if not jpegs:
         return []
-    messages = []  # of TensorFlow's decoder about a broken image; the `BadPhoto` says it better
+    messages = []
     try:
         with capture_stderr(messages):
-            found = model.probabilities(jpegs)
+            return model.probabilities(jpegs)
     except tf.errors.InvalidArgumentError:
-        pass
-    else:
-        print(*messages, sep="\n", end="\n" if messages else "", file=sys.stderr)
-        return found
+        messages.clear()  # of the decoder about a broken image, whose `BadPhoto` says it better
+        return _probabilities_of_sound(model, jpegs)
+    finally:
+        for line in messages:
+            print(line, file=sys.stderr)
+
+
+def _probabilities_of_sound(model, jpegs):
+    """Like `_probabilities`, of a batch that failed because of a broken image in it.
+
+    The broken ones are found and left out; if none is, each image is tried alone.
+    """
     faults = list(in_parallel(fault_of, jpegs))
     if len(jpegs) == 1:
         return [BadPhoto(faults[0] or "TensorFlow cannot decode it")]

@@ -1,5 +1,6 @@
 """Where a run starts: at its latest valid checkpoint, or at step 0."""
 
+import dataclasses
 from pathlib import Path
 
 from checkpointing.reading import global_step_of, is_readable
@@ -33,19 +34,18 @@ def find_start(log_dir, run, schedule):
     """
     remove_partial_checkpoints(log_dir)
     checkpoint = latest_valid_checkpoint(log_dir)
-    if checkpoint:
-        if not Path(log_dir, "run.json").is_file():
-            raise BadInput(
-                f"--log_dir {log_dir} holds checkpoints without run.json, which describes them; "
-                "give another --log_dir (they may be its --checkpoint_path)"
-            )
-        old = read_run(log_dir)
-        check_same_run(old, run, log_dir)
-        # The initial weights stay on record; they are not read again.
-        run.flags.update({name: old.flags.get(name) for name in INITIAL_WEIGHTS_FLAGS})
     if not checkpoint:
         write_run(log_dir, run)
         return None, 0
+    if not Path(log_dir, "run.json").is_file():
+        raise BadInput(
+            f"--log_dir {log_dir} holds checkpoints without run.json, which describes them; "
+            "give another --log_dir (they may be its --checkpoint_path)"
+        )
+    old = read_run(log_dir)
+    check_same_run(old, run, log_dir)
+    # The initial weights stay on record; they are not read again.
+    run.flags.update({name: old.flags.get(name) for name in INITIAL_WEIGHTS_FLAGS})
     step = global_step_of(checkpoint)
     same_budget = old.flags.get("max_minutes") == run.flags.get("max_minutes")
     if old.time_is_up and same_budget:
@@ -60,10 +60,10 @@ def _record_changes(log_dir, old, run, step):
     changes = changed_flags(old, run)
     for name, before, after in changes:
         print(f"Changed: {name}: was {before}, is now {after}", flush=True)
-    run.history[:] = old.history + [
+    added = [
         {"step": step, "flag": name, "old": before, "new": after} for name, before, after in changes
     ]
-    write_run(log_dir, run)
+    write_run(log_dir, dataclasses.replace(run, history=old.history + added))
 
 
 def latest_valid_checkpoint(log_dir):

@@ -90,7 +90,8 @@ def training_config(precision, xla=False, recompute=False):
     """
     config = session_config(precision)
     options = config.graph_options.rewrite_options
-    options.memory_optimization = options.MANUAL if recompute else options.DEFAULT_MEM_OPT
+    if recompute:
+        options.memory_optimization = options.MANUAL
     if xla:
         config.graph_options.optimizer_options.global_jit_level = tf.OptimizerOptions.ON_1
     if tf.config.list_physical_devices("GPU"):
